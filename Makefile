@@ -1,0 +1,87 @@
+# One virtual environment in .venv, filled by plain pip from constraints.txt; stamp files keep a second `make` from installing again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.installed-runtime
+DEV := $(VENV)/.installed-dev
+WITH_EXTRAS := '.[all]'
+WITH_TOOLS := '.[all,dev]'
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+export PIP_NO_INPUT := 1
+# No target needs a model hub or an account, and none may wait for one.
+export HF_HUB_OFFLINE := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export WANDB_MODE ?= offline
+export NO_MKDOCS_2_WARNING := 1
+
+# pip's output goes to a log, and is shown when the command fails.
+pip_install = $(BIN)/python -m pip install --constraint constraints.txt $(1) >> $(VENV)/install.log 2>&1 \
+	|| { tail -n 60 $(VENV)/install.log >&2; echo "pip failed: the whole log is $(VENV)/install.log" >&2; exit 1; }
+
+.PHONY: help demo test test-slow check format bench docs install model clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) model ## Set everything up and run the mood example: no key needed
+	@$(BIN)/python examples/mood/demo.py
+
+test: $(DEV) model ## Set everything up and run the tests, docstring examples included
+	@$(BIN)/python -m pytest
+
+test-slow: $(DEV) model ## Run the slow tests too
+	@$(BIN)/python -m pytest -m "slow or not slow"
+
+check: $(DEV) ## Check style, types, the floors and the documentation
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright --warnings
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/mkdocs build --strict --quiet
+
+format: $(DEV) ## Sort the imports and format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(DEV) model ## Run every benchmark
+	@shopt -s nullglob; runs=(benchmarks/*/run.py); \
+	if [ $${#runs[@]} -eq 0 ]; then echo "there are no benchmarks yet"; fi; \
+	for run in "$${runs[@]}"; do echo "== $$run"; $(BIN)/python "$$run"; done
+
+docs: $(DEV) ## Build the documentation into site/
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+install: $(DEV) ## Install the package with all its extras and the developers' tools into .venv
+
+# Idempotent: it looks first whether the model is there, and checks its hashes.
+model: $(RUNTIME) ## Fetch the embedded language model, once (93 MB)
+	@$(BIN)/llm-brain models fetch smollm2
+
+clean: ## Remove .venv and everything that was built; the fetched model stays
+	rm -rf $(VENV) site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch comes first and by itself: its exact version is what lets pip take a build that lies at hand.
+$(RUNTIME): pyproject.toml constraints.txt
+	@echo "installing llm_brain into $(VENV) (once; some minutes on a fresh machine)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@: > $(VENV)/install.log
+	@$(call pip_install,torch==2.13.0)
+	@$(call pip_install,hatchling editables)
+	@$(call pip_install,--no-build-isolation --editable $(WITH_EXTRAS))
+	@touch $@
+
+$(DEV): $(RUNTIME)
+	@echo "installing the developers' tools"
+	@$(call pip_install,--no-build-isolation --editable $(WITH_TOOLS))
+	@touch $@
