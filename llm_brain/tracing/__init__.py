@@ -1,0 +1,66 @@
+"""What happened: spans, the file they are written to, and what shows them again.
+
+    names                          how attributes are called
+    spans                          `record` and `span`: what the rest of the house writes with
+    safe, redaction, text, notice  values made fit for a file, keys cut out, and one warning when something is lost
+    writer, reader                 JSON lines, out and in again
+    wandb_run                      the run in Weights & Biases too, offline unless told otherwise
+    report, sections               one page of HTML that shows a run without a server
+
+This is the ground floor: it knows no model, no network and no training, and nothing here may make a call fail. What
+does not live here: metrics and what they mean (`training`, `optimize`), and prices (`backends`).
+"""
+
+from typing import TYPE_CHECKING
+
+from llm_brain._lazy import attach
+
+if TYPE_CHECKING:
+    from llm_brain.tracing.notice import TracingWarning as TracingWarning
+    from llm_brain.tracing.reader import NameSummary as NameSummary
+    from llm_brain.tracing.reader import SpanRecord as SpanRecord
+    from llm_brain.tracing.reader import read_spans as read_spans
+    from llm_brain.tracing.reader import summarize as summarize
+    from llm_brain.tracing.redaction import keep_secret as keep_secret
+    from llm_brain.tracing.redaction import redact as redact
+    from llm_brain.tracing.report import write_report as write_report
+    from llm_brain.tracing.safe import json_safe as json_safe
+    from llm_brain.tracing.sections import Bars as Bars
+    from llm_brain.tracing.sections import ConfusionMatrix as ConfusionMatrix
+    from llm_brain.tracing.sections import Curve as Curve
+    from llm_brain.tracing.sections import Prose as Prose
+    from llm_brain.tracing.sections import Section as Section
+    from llm_brain.tracing.sections import Table as Table
+    from llm_brain.tracing.spans import Span as Span
+    from llm_brain.tracing.spans import Tracer as Tracer
+    from llm_brain.tracing.spans import current_tracer as current_tracer
+    from llm_brain.tracing.spans import record as record
+    from llm_brain.tracing.spans import span as span
+    from llm_brain.tracing.wandb_run import WandbRun as WandbRun
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Bars": "sections",
+        "ConfusionMatrix": "sections",
+        "Curve": "sections",
+        "NameSummary": "reader",
+        "Prose": "sections",
+        "Section": "sections",
+        "Span": "spans",
+        "SpanRecord": "reader",
+        "Table": "sections",
+        "Tracer": "spans",
+        "TracingWarning": "notice",
+        "WandbRun": "wandb_run",
+        "current_tracer": "spans",
+        "json_safe": "safe",
+        "keep_secret": "redaction",
+        "read_spans": "reader",
+        "record": "spans",
+        "redact": "redaction",
+        "span": "spans",
+        "summarize": "reader",
+        "write_report": "report",
+    },
+)

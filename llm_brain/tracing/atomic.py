@@ -1,0 +1,53 @@
+"""A file appears whole or not at all: whoever reads it, whenever the power fails, sees the old one or the new one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_atomically(path: Path | str, text: str) -> Path:
+    """Write `text` to `path` as UTF-8: into a temporary file beside it, synced to the disk, then renamed over it.
+
+    Args:
+        path: Where to. Missing folders are made.
+        text: What to write.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: The file could not be written. What was at `path` before is still there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_atomically(f"{folder}/report.html", "<p>done").read_text()
+        '<p>done'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+    return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself durable, where the system can open a folder."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,204 @@
+"""Spans back from disk: every line of every process's file, one at a time, and what they add up to by name."""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from llm_brain.errors import DataError
+from llm_brain.tracing import names
+from llm_brain.tracing.notice import notice
+from llm_brain.tracing.writer import SPANS_FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRecord:
+    """One span, as it stands in the file.
+
+    Attributes:
+        trace_id, span_id, parent_id: Hexadecimal. A parent may be missing from the file: it had not ended when its
+            process did.
+        start_ns, end_ns: Nanoseconds since 1970.
+        error: `{"type": ..., "message": ...}` where `status` is `"error"`.
+
+    Example:
+        >>> asked = {"gen_ai.request.model": "smollm2"}
+        >>> one = SpanRecord("a1", "b2", None, "chat", 0, 1_500_000_000, "ok", asked)
+        >>> one.seconds, one.is_call
+        (1.5, True)
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    start_ns: int
+    end_ns: int
+    status: Literal["ok", "error"]
+    attributes: Mapping[str, Any]
+    error: Mapping[str, str] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is a call of a language model: it names the model that was asked for."""
+        return names.REQUEST_MODEL in self.attributes
+
+
+def read_spans(run_folder: Path | str) -> Iterator[SpanRecord]:
+    """Read the spans of a run, one line at a time: file by file, and in each file in the order in which they ended.
+
+    A last line that was cut off is skipped in silence: its process was killed, or is writing it now. Other lines that
+        are not spans are
+    skipped with one warning that counts them.
+
+    Args:
+        run_folder: The folder that was given to `record`.
+
+    Raises:
+        DataError: There is no such folder, or the spans were written by a later version.
+
+    Example:
+        >>> import tempfile
+        >>> from llm_brain.tracing import record, span
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with record(folder), span("train"), span("step"):
+        ...         pass
+        ...     [one.name for one in read_spans(folder)]
+        ['step', 'train']
+    """
+    folder = Path(run_folder)
+    if not folder.is_dir():
+        message = f"no run is recorded in {folder}: there is no such folder"
+        raise DataError(message)
+    return _read(sorted((folder / SPANS_FOLDER).glob("*.jsonl"), key=_began))
+
+
+@dataclass(slots=True)
+class NameSummary:
+    """What the spans of one name add up to.
+
+    Attributes:
+        calls, errors, cached: How many there were, how many failed, how many were answered from the cache.
+        input_tokens, output_tokens: Of the spans that were not cached: what was paid for.
+        seconds: All durations together.
+
+    Example:
+        >>> summary = NameSummary("chat")
+        >>> used = {"gen_ai.usage.input_tokens": 12}
+        >>> summary.add(SpanRecord("a1", "b2", None, "chat", 0, 1_500_000_000, "ok", used))
+        >>> summary.calls, summary.input_tokens, summary.p50
+        (1, 12, 1.5)
+    """
+
+    name: str
+    calls: int = 0
+    errors: int = 0
+    cached: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+    _durations: array[float] = field(default_factory=lambda: array("d"), repr=False)
+
+    def add(self, one: SpanRecord) -> None:
+        """Count one more span."""
+        self.calls += 1
+        self.errors += one.status == "error"
+        self.seconds += one.seconds
+        self._durations.append(one.seconds)
+        if one.attributes.get(names.CACHED) is True:
+            self.cached += 1
+        else:
+            self.input_tokens += _count(one.attributes.get(names.INPUT_TOKENS))
+            self.output_tokens += _count(one.attributes.get(names.OUTPUT_TOKENS))
+
+    @property
+    def p50(self) -> float:
+        """The median duration in seconds (nearest rank, so that it is one that was measured); NaN without spans."""
+        return self._percentile(0.50)
+
+    @property
+    def p95(self) -> float:
+        """The duration in seconds that 95% of the spans kept within (nearest rank); NaN without spans."""
+        return self._percentile(0.95)
+
+    def _percentile(self, share: float) -> float:
+        if not self._durations:
+            return math.nan
+        return sorted(self._durations)[max(0, math.ceil(share * len(self._durations)) - 1)]
+
+
+def summarize(spans: Iterable[SpanRecord]) -> list[NameSummary]:
+    """Add spans up by name, the name that took the most time first.
+
+    Args:
+        spans: As from `read_spans`; they are not kept, only their durations are (8 bytes each).
+
+    Example:
+        >>> step = SpanRecord("a1", "b2", None, "step", 0, 2_000_000, "ok", {})
+        >>> [(one.name, one.calls) for one in summarize([step, step])]
+        [('step', 2)]
+    """
+    by_name: dict[str, NameSummary] = {}
+    for one in spans:
+        by_name.setdefault(one.name, NameSummary(one.name)).add(one)
+    return sorted(by_name.values(), key=lambda summary: (-summary.seconds, summary.name))
+
+
+def _read(files: Iterable[Path]) -> Iterator[SpanRecord]:
+    for path in files:
+        foreign = 0
+        with path.open("rb") as lines:
+            for line in lines:
+                one = _parse(line, path)
+                if one is not None:
+                    yield one
+                elif line.endswith(b"\n") and line.strip():
+                    foreign += 1
+        if foreign:
+            notice(f"{path}: {foreign} lines are not spans and were skipped")
+
+
+def _parse(line: bytes, path: Path) -> SpanRecord | None:
+    try:
+        fields = json.loads(line)
+        version = fields["schema"]
+        one = _span_of(fields) if version == names.SCHEMA_VERSION else None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+    if isinstance(version, int) and version > names.SCHEMA_VERSION:
+        message = f"{path} was written by a later version (schema {version}): upgrade llm_brain to read it"
+        raise DataError(message)
+    return one
+
+
+def _span_of(fields: dict[str, Any]) -> SpanRecord:
+    return SpanRecord(
+        trace_id=str(fields["trace_id"]),
+        span_id=str(fields["span_id"]),
+        parent_id=None if fields["parent_id"] is None else str(fields["parent_id"]),
+        name=str(fields["name"]),
+        start_ns=int(fields["start_ns"]),
+        end_ns=int(fields["end_ns"]),
+        status="error" if fields["status"] == "error" else "ok",
+        attributes=dict(fields["attributes"]),
+        error=fields.get("error"),
+    )
+
+
+def _began(path: Path) -> tuple[int, str]:
+    start = path.stem.rpartition("-")[2]
+    return (int(start) if start.isdecimal() else 0, path.name)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
