@@ -1,0 +1,55 @@
+"""Language models behind one contract, and layers around them.
+
+    contract                  what goes in and what comes out
+    registry                  from a model's name to a backend
+    traced, cached (answers)  layers, each a backend around a backend, in this order (`layer` is what they share)
+    local                     a model on this machine: batching, engine, sampler and grammar are its parts
+    embedded                  the one model that works without a key: fetched once, checked, converted
+    openai (openai_faults)    OpenAI and every compatible server
+    langchain                 any chat model of LangChain's
+    estimate                  token counts where there is no tokenizer
+
+What does not live here: prompts and the parsing of typed values (strategy), and anything about training.
+"""
+
+from typing import TYPE_CHECKING
+
+from llm_brain._lazy import attach
+
+if TYPE_CHECKING:
+    from llm_brain.backends.answers import CacheWarning as CacheWarning
+    from llm_brain.backends.cached import CachedBackend as CachedBackend
+    from llm_brain.backends.contract import Choice as Choice
+    from llm_brain.backends.contract import LanguageBackend as LanguageBackend
+    from llm_brain.backends.contract import Message as Message
+    from llm_brain.backends.contract import Reply as Reply
+    from llm_brain.backends.contract import Request as Request
+    from llm_brain.backends.contract import Sampling as Sampling
+    from llm_brain.backends.contract import Usage as Usage
+    from llm_brain.backends.langchain import LangChainBackend as LangChainBackend
+    from llm_brain.backends.layer import Layer as Layer
+    from llm_brain.backends.local import LocalBackend as LocalBackend
+    from llm_brain.backends.openai import OpenAIBackend as OpenAIBackend
+    from llm_brain.backends.registry import resolve_model as resolve_model
+    from llm_brain.backends.traced import TracedBackend as TracedBackend
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "CacheWarning": "answers",
+        "CachedBackend": "cached",
+        "Choice": "contract",
+        "LangChainBackend": "langchain",
+        "LanguageBackend": "contract",
+        "Layer": "layer",
+        "LocalBackend": "local",
+        "Message": "contract",
+        "OpenAIBackend": "openai",
+        "Reply": "contract",
+        "Request": "contract",
+        "Sampling": "contract",
+        "TracedBackend": "traced",
+        "Usage": "contract",
+        "resolve_model": "registry",
+    },
+)

@@ -1,0 +1,217 @@
+"""The contract that every language model fulfils: a `Request` goes in, a `Reply` or a `Choice` comes out.
+
+A backend is one class with a few methods; a layer (trace, cache) is a backend around a backend. Everything that changes
+an answer is a field of `Request`, so that a cache can be keyed by it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+PromptForm = Literal["chat", "completion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation.
+
+    Example:
+        >>> Message("user", "What is 2 + 2?").role
+        'user'
+    """
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn.
+
+    Attributes:
+        temperature: 0 is greedy; 1 samples from the model's own distribution.
+        top_p: Nucleus sampling: the smallest set of tokens whose probability reaches this (Holtzman et al. 2020).
+        max_tokens: The reply's length limit, in tokens.
+        seed: Makes sampling repeatable where the backend can.
+
+    Example:
+        >>> Sampling(temperature=0.8).max_tokens
+        256
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model, complete: two equal requests may share an answer.
+
+    Attributes:
+        messages: The conversation. In the form "completion" there is one message, and the model continues its text.
+        sampling: How tokens are drawn.
+        schema: JSON Schema that the reply must fulfil; None asks for free text.
+        sample: Which of several answers to the same question this is; another index is another answer.
+        form: Whether the messages are turns of a chat or a text to be continued.
+
+    Example:
+        >>> Request((Message("user", "Hello"),)).form
+        'chat'
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    schema: Mapping[str, Any] | None = None
+    sample: int = 0
+    form: PromptForm = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens read and written by one call.
+
+    Example:
+        >>> Usage(10, 2) + Usage(1, 1)
+        Usage(input_tokens=11, output_tokens=3)
+    """
+
+    input_tokens: int
+    output_tokens: int
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model wrote.
+
+    Attributes:
+        text: The reply itself.
+        finish_reason: "stop" when the model ended it, "length" when the limit did.
+        model: The model that answered, as it names itself.
+        usage: None when the server did not say; never an invented zero.
+        cached: Whether the answer was kept from an earlier call.
+
+    Example:
+        >>> Reply("42", "stop", "smollm2").cached
+        False
+    """
+
+    text: str
+    finish_reason: str
+    model: str
+    usage: Usage | None = None
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which of the given options a model chose.
+
+    Attributes:
+        option: The chosen one, word for word.
+        probabilities: One a given option, adding up to 1; None where the model cannot score options.
+        model: The model that answered.
+        usage: Tokens, None when unknown.
+        cached: Whether the answer was kept from an earlier call.
+
+    Example:
+        >>> Choice("yes", (0.9, 0.1), "smollm2").option
+        'yes'
+    """
+
+    option: str
+    probabilities: tuple[float, ...] | None
+    model: str
+    usage: Usage | None = None
+    cached: bool = False
+
+
+class LanguageBackend(ABC):
+    """A language model. Implementations are safe to call from many threads at once.
+
+    The life of a call: strategy builds a `Request`; layers trace and cache it; the innermost backend answers it or raises
+    a `BackendError`. Nothing else escapes.
+
+    Attributes:
+        model_id: The model's name, as traces and caches know it.
+        context_length: The most tokens that a prompt and its reply may have together; None when unknown.
+        choice_form: In which form this model prefers a question with a closed set of answers.
+        enforces_schema: Whether `Request.schema` is enforced, so that the prompt need not describe it.
+
+    Example:
+        >>> class Echo(LanguageBackend):
+        ...     model_id = "echo"
+        ...     def count_tokens(self, text): return len(text.split())
+        ...     def chat_completion(self, request): return Reply(request.messages[-1].content, "stop", self.model_id)
+        >>> Echo().chat_completion(Request((Message("user", "hello"),))).text
+        'hello'
+    """
+
+    model_id: str
+    context_length: int | None = None
+    choice_form: PromptForm = "chat"
+    enforces_schema: bool = False
+
+    @property
+    def identity(self) -> str:
+        """What tells this model from another one of the same name, a server's address or its weights; for caches' keys."""
+        return ""
+
+    @abstractmethod
+    def count_tokens(self, text: str) -> int:
+        """Count the tokens of a text as the model sees them."""
+
+    @abstractmethod
+    def chat_completion(self, request: Request) -> Reply:
+        """Answer a request with text.
+
+        Raises:
+            BackendError: The model gave no usable answer; `kind` says why.
+        """
+
+    def choose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
+        """Choose one of the options as the answer to a request.
+
+        Backends that can score options override this and give probabilities. This one asks for the option's text and
+        takes the option that the reply names.
+
+        Raises:
+            BackendError: Of kind "validation" when the reply names none of the options or several.
+        """
+        return choose_by_text(self, request, options)
+
+
+def choose_by_text(backend: LanguageBackend, request: Request, options: Sequence[str]) -> Choice:
+    """Ask a model for one of the options in words, and read the option out of its reply.
+
+    Example:
+        >>> class Yes(LanguageBackend):
+        ...     model_id = "yes"
+        ...     def count_tokens(self, text): return 1
+        ...     def chat_completion(self, request): return Reply("Yes.", "stop", self.model_id)
+        >>> choose_by_text(Yes(), Request((Message("user", "Well?"),)), ["yes", "no"]).option
+        'yes'
+    """
+    from llm_brain.errors import ReplyError
+
+    reply = backend.chat_completion(request)
+    exact: list[str] = []
+    for read in (str.strip, _bare, lambda text: _bare(text).casefold()):
+        exact = exact or [option for option in options if read(option) == read(reply.text)]
+    if len(exact) != 1:
+        shown = ", ".join(repr(option) for option in options)
+        message = f"the reply of {backend.model_id!r} is none of the options {shown}: {reply.text[:200]!r}"
+        raise ReplyError(message, raw=reply.text)
+    return Choice(exact[0], None, reply.model, reply.usage, reply.cached)
+
+
+def _bare(text: str) -> str:
+    return text.strip().strip("\"'`.*!").strip()

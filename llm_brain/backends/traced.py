@@ -1,0 +1,124 @@
+"""The outermost layer: each call is a span in the trace, and is counted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from llm_brain.backends.contract import Choice, LanguageBackend, Reply, Request
+from llm_brain.backends.layer import Layer
+from llm_brain.errors import BackendError
+from llm_brain.tracing import names
+from llm_brain.tracing.spans import Span, span
+
+Answer = TypeVar("Answer", Reply, Choice)
+
+
+class TracedBackend(Layer):
+    """Writes a span for each call, and counts the calls. Without a current tracer it only counts.
+
+    Args:
+        backend: What is asked, layers and all.
+        on_call: Called after each call, in the caller's thread, with whether it was answered from a cache: for displays of
+            progress. It must not raise.
+
+    Example:
+        >>> from llm_brain.backends import Message
+        >>> class Model(LanguageBackend):
+        ...     model_id = "model"
+        ...     def count_tokens(self, text): return 1
+        ...     def chat_completion(self, request): return Reply("hello", "stop", self.model_id)
+        >>> model = TracedBackend(Model())
+        >>> model.chat_completion(Request((Message("user", "Say hello."),))).text
+        'hello'
+        >>> model.calls, model.cached_calls
+        (1, 0)
+    """
+
+    def __init__(self, backend: LanguageBackend, on_call: Callable[[bool], None] | None = None) -> None:
+        super().__init__(backend)
+        self._on_call = on_call
+        self._counting = threading.Lock()
+        self._calls = 0
+        self._cached_calls = 0
+
+    @property
+    def calls(self) -> int:
+        """How many calls were asked of the model, failed ones included."""
+        return self._calls
+
+    @property
+    def cached_calls(self) -> int:
+        """How many calls were answered from a cache."""
+        return self._cached_calls
+
+    def chat_completion(self, request: Request) -> Reply:
+        """Ask the inner backend inside a span named "chat MODEL"."""
+        with self._span("chat", request) as here:
+            reply = self._counted(lambda: self.backend.chat_completion(request), here)
+            if here.recording:
+                here.set(names.RESPONSE_FINISH_REASONS, [reply.finish_reason])
+                self._tell(here, reply, {**_part(reply.text), "finish_reason": reply.finish_reason})
+        return reply
+
+    def choose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
+        """Ask the inner backend inside a span named "choose MODEL"."""
+        with self._span("choose", request) as here:
+            here.content(names.OPTIONS, list(options))
+            choice = self._counted(lambda: self.backend.choose_from_options(request, options), here)
+            if here.recording:
+                if choice.probabilities is not None:
+                    here.set(names.PROBABILITIES, choice.probabilities)
+                self._tell(here, choice, _part(choice.option))
+        return choice
+
+    def _span(self, verb: str, request: Request) -> Span:
+        here = span(f"{verb} {self.model_id}")
+        if here.recording:
+            sampling = request.sampling
+            told = {
+                names.OPERATION_NAME: names.CHAT if request.form == "chat" else names.TEXT_COMPLETION,
+                names.REQUEST_MODEL: self.model_id,
+                names.REQUEST_TEMPERATURE: sampling.temperature,
+                names.REQUEST_TOP_P: sampling.top_p,
+                names.REQUEST_MAX_TOKENS: sampling.max_tokens,
+                names.REQUEST_SEED: sampling.seed,
+                names.OUTPUT_TYPE: "text" if request.schema is None else "json",
+                names.SAMPLE: request.sample,
+            }
+            for name, value in told.items():
+                if value is not None:
+                    here.set(name, value)
+            here.content(names.INPUT_MESSAGES, [{"role": turn.role, **_part(turn.content)} for turn in request.messages])
+        return here
+
+    def _counted(self, ask: Callable[[], Answer], here: Span) -> Answer:
+        cached = False
+        try:
+            answer = ask()
+            cached = answer.cached
+        except BackendError as error:
+            here.set(names.FAULT, error.kind)
+            here.set(names.ERROR_TYPE, error.kind)
+            raise
+        finally:
+            with self._counting:
+                self._calls += not cached
+                self._cached_calls += cached
+            if self._on_call is not None:
+                self._on_call(cached)
+        return answer
+
+    def _tell(self, here: Span, answer: Reply | Choice, said: dict[str, object]) -> None:
+        here.set(names.CACHED, answer.cached)
+        here.set(names.RESPONSE_MODEL, answer.model)
+        if answer.usage is not None:
+            here.set(names.INPUT_TOKENS, answer.usage.input_tokens)
+            here.set(names.OUTPUT_TOKENS, answer.usage.output_tokens)
+        here.content(names.OUTPUT_MESSAGES, [{"role": "assistant", **said}])
+
+
+def _part(text: str) -> dict[str, object]:
+    """Write a message's text as the conventions have it: as one of its parts."""
+    return {"parts": [{"type": "text", "content": text}]}

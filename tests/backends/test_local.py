@@ -1,0 +1,102 @@
+"""A model on this machine behind the contract: what fits is answered, what does not is refused before it is tried."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llm_brain.backends import LocalBackend, Message, Request, Sampling, resolve_model
+from llm_brain.errors import BackendError, DefinitionError, WeightsError
+
+
+def chat(text: str, **sampling: float) -> Request:
+    return Request((Message("user", text),), Sampling(**{"max_tokens": 12, **sampling}))  # type: ignore[arg-type]
+
+
+def completion(text: str) -> Request:
+    return Request((Message("user", text),), form="completion")
+
+
+def test_the_embedded_model_knows_a_capital_and_says_how_sure_it_is() -> None:
+    choice = resolve_model("local").choose_from_options(completion("The capital of France is"), [" Berlin", " Paris", " Rome"])
+    assert choice.option == " Paris"
+    assert choice.probabilities is not None
+    assert sum(choice.probabilities) == pytest.approx(1)
+    assert choice.probabilities[1] == max(choice.probabilities)
+    assert choice.usage is not None
+    assert choice.usage.input_tokens > 3
+
+
+def test_a_reply_tells_its_usage_and_why_it_ended(tiny: LocalBackend) -> None:
+    request = chat("hi")
+    reply = tiny.chat_completion(request)
+    assert reply.model == "tiny"
+    assert reply.finish_reason in ("stop", "length")
+    assert reply.usage is not None
+    assert reply.usage.input_tokens == tiny.count_tokens("user: hi\nassistant: ")
+    assert reply.usage.output_tokens <= request.sampling.max_tokens
+
+
+def test_samples_of_one_seeded_question_differ_and_can_be_drawn_again(tiny_folder: Path) -> None:
+    requests = [Request((Message("user", "go"),), Sampling(1.0, 1.0, 12, seed=5), sample=sample) for sample in range(3)]
+    first, again = ([LocalBackend(tiny_folder).chat_completion(one).text for one in requests] for _ in range(2))
+    assert first == again
+    assert len(set(first)) == 3
+
+
+@pytest.mark.parametrize("ask", ["chat", "choose"])
+def test_a_prompt_that_is_too_long_is_refused_with_the_numbers(tiny: LocalBackend, ask: str) -> None:
+    with pytest.raises(BackendError, match=r"\d{4} tokens .* takes 256") as caught:
+        if ask == "chat":
+            tiny.chat_completion(chat("x" * 1000))
+        else:
+            tiny.choose_from_options(completion("x" * 1000), ["yes", "no"])
+    assert caught.value.kind == "bad_request"
+    assert not caught.value.retryable
+
+
+def test_an_option_that_does_not_fit_behind_the_prompt_is_refused(tiny: LocalBackend) -> None:
+    with pytest.raises(BackendError, match="takes 256"):
+        tiny.choose_from_options(completion("x" * 200), ["yes", "n" * 100])
+
+
+@pytest.mark.parametrize("ask", ["chat", "choose"])
+def test_an_empty_text_to_continue_is_refused(tiny: LocalBackend, ask: str) -> None:
+    with pytest.raises(BackendError, match="empty"):
+        if ask == "chat":
+            tiny.chat_completion(completion(""))
+        else:
+            tiny.choose_from_options(completion(""), ["yes", "no"])
+
+
+def test_a_schema_is_enforced_and_a_bad_one_fails_its_own_caller_only(tiny: LocalBackend) -> None:
+    flags = {"type": "array", "items": {"type": "boolean"}, "maxItems": 3}
+    good, bad = (replace(chat("go", max_tokens=40), schema=one) for one in (flags, {"type": "string", "pattern": "(?=a)b"}))
+    with ThreadPoolExecutor(8) as pool:
+        futures = [(request, pool.submit(tiny.chat_completion, request)) for request in [good, bad] * 4]
+        for request, future in futures:
+            if request is good:
+                assert all(isinstance(item, bool) for item in json.loads(future.result(30).text))
+            else:
+                with pytest.raises(DefinitionError):
+                    future.result(30)
+
+
+def test_a_folder_without_a_model_is_an_error_at_the_first_call(tmp_path: Path) -> None:
+    model = LocalBackend(tmp_path)
+    with pytest.raises(WeightsError, match="no model could be loaded"):
+        model.count_tokens("hello")
+
+
+def test_other_weights_in_the_same_folder_are_another_model(tiny_folder: Path, tmp_path: Path) -> None:
+    for file in tiny_folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    before = LocalBackend(tmp_path).identity
+    assert LocalBackend(tmp_path).identity == before
+    with (tmp_path / "model.safetensors").open("ab") as weights:
+        weights.write(b"\0")
+    assert LocalBackend(tmp_path).identity != before

@@ -1,0 +1,158 @@
+"""Names become backends; a wrong name is answered with the right one."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import llm_brain.errors
+from llm_brain.backends import LanguageBackend, LocalBackend, OpenAIBackend, Reply, Request, resolve_model
+from llm_brain.backends.contract import choose_by_text
+from llm_brain.backends.registry import check_model_name
+from llm_brain.errors import BackendError, MissingKeyError, ModelNameError, ReplyError, WeightsError
+
+
+class Saying(LanguageBackend):
+    model_id = "saying"
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def count_tokens(self, text: str) -> int:
+        return len(text)
+
+    def chat_completion(self, request: Request) -> Reply:
+        assert isinstance(request, Request)
+        return Reply(self.text, "stop", self.model_id)
+
+
+def test_local_is_the_embedded_model_once_a_process() -> None:
+    model = resolve_model("local")
+    assert isinstance(model, LocalBackend)
+    assert model.model_id == "smollm2-135m-instruct"
+    assert resolve_model("local") is model
+
+
+def test_local_that_was_never_fetched_is_an_error_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_BRAIN_HOME", str(tmp_path))
+    check_model_name("local")
+    with pytest.raises(WeightsError, match="llm-brain models fetch smollm2"):
+        resolve_model("local")
+
+
+def test_a_folder_is_a_model_of_its_own_name(tiny_folder: Path) -> None:
+    model = resolve_model(f"hf:{tiny_folder}")
+    assert isinstance(model, LocalBackend)
+    assert model.model_id == tiny_folder.name
+    assert resolve_model(f"hf:{tiny_folder}/.") is model
+    assert model.count_tokens("four") == 4
+
+
+def test_a_folder_without_a_model_is_an_error_at_once(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no transformers model"):
+        resolve_model(f"hf:{tmp_path}")
+
+
+def test_a_hosted_model_is_one_changed_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    model = resolve_model("openai:org/model:tag")
+    assert isinstance(model, OpenAIBackend)
+    assert (model.model_id, model.base_url) == ("org/model:tag", "http://127.0.0.1:1/v1")
+
+
+def test_a_hosted_model_without_a_key_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(MissingKeyError, match="OPENAI_API_KEY"):
+        resolve_model("openai:gpt-5-mini")
+
+
+def test_a_backend_is_itself() -> None:
+    model = Saying("hi")
+    assert resolve_model(model) is model
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("lokal", "'local'"),
+        ("Local", "'local'"),
+        ("local:7b", "'local'"),
+        ("opnai:gpt-5", "'openai:gpt-5'"),
+        ("OpenAI:gpt-5", "'openai:gpt-5'"),
+        ("openai", "'openai:MODEL'"),
+        ("openai:", "'openai:MODEL'"),
+        ("hf: ", "'hf:PATH'"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_nearest_right_one(name: str, meant: str) -> None:
+    with pytest.raises(ModelNameError, match="did you mean") as caught:
+        check_model_name(name)
+    assert f"did you mean {meant}?" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", " ", "xyzzy", ":", "anthropic:claude"])
+def test_a_name_like_no_other_is_answered_with_the_known_forms(name: str) -> None:
+    with pytest.raises(ModelNameError, match="Known: 'local', 'hf:PATH', 'openai:MODEL'"):
+        resolve_model(name)
+
+
+@pytest.mark.parametrize("thing", [None, 7, object(), ["local"]])
+def test_a_thing_that_is_no_model_is_said_so(thing: object) -> None:
+    with pytest.raises(ModelNameError, match="is no model"):
+        resolve_model(thing)  # type: ignore[arg-type]
+
+
+def test_naming_models_loads_no_heavy_library() -> None:
+    program = (
+        "import sys\n"
+        "from llm_brain.backends import Message, Request, TracedBackend, CachedBackend, OpenAIBackend, resolve_model\n"
+        "OpenAIBackend('m', base_url='http://127.0.0.1:1/v1')\n"
+        "try: resolve_model(7)\n"
+        "except ValueError: pass\n"
+        "heavy = {'torch', 'transformers', 'openai', 'langchain_core', 'numpy', 'pydantic'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    root = str(Path(llm_brain.errors.__file__).parents[1])
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": root}, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("reply", "options", "chosen"),
+    [
+        ("yes", ["yes", "no"], "yes"),
+        (' "Yes." ', ["yes", "no"], "yes"),
+        ("yes!", ["yes!", "yes"], "yes!"),
+        ("Yes", ["yes", "Yes"], "Yes"),
+        ("**no**", ["yes", " no"], " no"),
+        ("wow", ["wow!", "no"], "wow!"),
+    ],
+)
+def test_an_option_is_read_out_of_a_reply(reply: str, options: list[str], chosen: str) -> None:
+    assert choose_by_text(Saying(reply), Request(()), options).option == chosen
+
+
+@pytest.mark.parametrize(("reply", "options"), [("maybe", ["yes", "no"]), ("YES", ["yes", "Yes"]), ("yes", [])])
+def test_a_reply_that_names_no_option_or_several_is_an_error(reply: str, options: list[str]) -> None:
+    with pytest.raises(ReplyError, match="none of the options") as caught:
+        choose_by_text(Saying(reply), Request(()), options)
+    assert caught.value.raw == reply
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BackendError("busy", kind="server", retryable=True, raw="raw", attempts=["one"]),
+        ReplyError("not an int", raw="forty", attempts=["not an int"]),
+    ],
+)
+def test_an_error_survives_a_copy_and_a_pickle(error: BackendError) -> None:
+    for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)
