@@ -32,7 +32,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) model ## Set everything up and run the mood example: no key needed
-	@$(BIN)/python examples/mood/demo.py
+	@$(BIN)/python -m examples.mood.demo
 
 test: $(DEV) model ## Set everything up and run the tests, docstring examples included
 	@$(BIN)/python -m pytest
@@ -55,7 +55,7 @@ format: $(DEV) ## Sort the imports and format the code
 bench: $(DEV) model ## Run every benchmark
 	@shopt -s nullglob; runs=(benchmarks/*/run.py); \
 	if [ $${#runs[@]} -eq 0 ]; then echo "there are no benchmarks yet"; fi; \
-	for run in "$${runs[@]}"; do echo "== $$run"; $(BIN)/python "$$run"; done
+	for run in "$${runs[@]}"; do echo "== $$run"; module=$${run%.py}; $(BIN)/python -m "$${module//\//.}"; done
 
 docs: $(DEV) ## Build the documentation into site/
 	@$(BIN)/mkdocs build --strict --quiet

@@ -133,7 +133,7 @@ def load_brain(folder: Path | str, *, embedding: Tensor | None = None, device: t
         )
         raise CheckpointError(message) from error
     _check_embedding(folder, manifest, embedding)
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced; the caller's random numbers stay as they are
         brain = Brain(config)
     _check_tensors(folder, brain, tensors)
     brain.load_state_dict(tensors, assign=True)

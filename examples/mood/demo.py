@@ -1,0 +1,173 @@
+"""The main job, from end to end: a language model teaches a brain to read customers' moods, and the brain takes its place.
+
+    make demo                                            or, in an environment of your own:
+    python -m examples.mood.demo --run runs/demo
+
+A second run takes every answer of the model from the cache; a run that was interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from examples.mood.display import Display
+from examples.mood.interface import MoodReader
+from examples.mood.results import (
+    Summary,
+    accuracy,
+    baseline_answers,
+    print_summary,
+    save_summary,
+    seconds_a_call,
+    student_reader,
+    write_page,
+)
+from examples.mood.school import Knobs, School, TrialResult, open_school, train_student
+from llm_brain import LLMBrainError, LLMOptimizer, Student, TrainingSettings, record
+from llm_brain.backends import CachedBackend, LanguageBackend, LocalBackend, TracedBackend, resolve_model
+from llm_brain.optimize import Study
+from llm_brain.tracing import WandbRun, read_spans
+from llm_brain.tracing.atomic import write_atomically
+from llm_brain.training import TokenReader, read_messages
+
+HERE = Path(__file__).parent
+TIMED = 30
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; an error of ours is one line, and Ctrl-C a clean stop."""
+    parser = argparse.ArgumentParser(description="Teach a brain the mood of customers' messages.")
+    parser.add_argument("--run", type=Path, default=Path("runs/demo"), help="where everything is written")
+    parser.add_argument("--trials", type=int, default=3, help="how many trainings the optimiser may try")
+    options = parser.parse_args(arguments)
+    console = Console()
+    try:
+        run_demo(options.run, options.trials, console)
+    except KeyboardInterrupt:
+        console.print("\nstopped. Nothing is lost: the same command goes on where it was.")
+        return 130
+    except (LLMBrainError, OSError) as error:
+        console.print(f"[bold red]stopped:[/] {error}", highlight=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+def run_demo(run: Path, trials: int, console: Console) -> Summary:
+    """Label, train, tune, compare, and write everything into the run's folder."""
+    begin = time.monotonic()
+    torch.set_num_threads(1)  # the brain is small; the other core belongs to the teacher, who answers meanwhile
+    gold = read_messages(HERE / "gold.jsonl", "message", "mood")
+    pool = [line["message"] for line in read_messages(HERE / "pool.jsonl", "message")]
+    settings = {"trials": trials, "pool": len(pool), "gold": len(gold)}
+    run.mkdir(parents=True, exist_ok=True)
+    with record(run), WandbRun(run, name="mood demo", config=settings) as wandb, Display(console) as display:
+        local = resolve_model("local")
+        assert isinstance(local, LocalBackend)
+        model = TracedBackend(CachedBackend(local, run / "cache.sqlite"), on_call=display.call)
+        uncached = TracedBackend(local, on_call=display.call)
+        school = open_school(model, pool, display.stage)
+        school.pairs.save(run / "pairs.jsonl")
+        tokens = TokenReader.from_folder(local.folder)
+        study = tune(school, tokens, model, run, trials, display, wandb)
+        student = Student.load(best_folder(study, run) / "student", tokens)
+        student.save(run / "brain")
+        answers = answer_gold(school, student, gold, display)
+        summary = Summary(
+            teacher_accuracy=accuracy(answers["teacher"], gold),
+            teacher_accuracy_uncalibrated=accuracy(answers["teacher, uncalibrated"], gold),
+            brain_accuracy=accuracy(answers["brain"], gold),
+            baseline_accuracy=accuracy(answers["TF-IDF baseline"], gold),
+            teacher_accuracy_hard=accuracy(answers["teacher"], gold, only_hard=True),
+            brain_accuracy_hard=accuracy(answers["brain"], gold, only_hard=True),
+            baseline_accuracy_hard=accuracy(answers["TF-IDF baseline"], gold, only_hard=True),
+            **timings(uncached, student, gold, run),
+            model_calls=model.calls + uncached.calls,
+            cached_calls=model.cached_calls,
+            training_pairs=len(school.pairs.pairs),
+            trials=len(study.trials),
+            seconds=time.monotonic() - begin,
+        )
+        write_page(summary, school, study, answers, gold, run)
+        wandb.summary(vars(summary))
+        wandb.replay_calls(read_spans(run))
+    save_summary(summary, run)
+    print_summary(summary, run, console)
+    return summary
+
+
+def tune(
+    school: School, tokens: TokenReader, model: TracedBackend, run: Path, trials: int, display: Display, wandb: WandbRun
+) -> Study[Any, Any, Any]:
+    """Let the optimiser try trainings, and the language model reflect on each."""
+    epochs = TrainingSettings().epochs
+
+    def task(knobs: Knobs, number: int) -> TrialResult:
+        shown = display.training(f"trial {number}: training the brain", epochs)
+
+        def on_epoch(metrics: dict[str, float]) -> None:
+            shown(metrics)
+            wandb.log({f"trial {number}/{name}": value for name, value in metrics.items()}, step=int(metrics["step"]))
+
+        return train_student(school, tokens, knobs, run / "trials" / str(number), on_epoch)
+
+    optimizer = LLMOptimizer(
+        task,
+        score=lambda result: result.validation_score,
+        hyperparameters=Knobs,
+        task_parameters="train a small network to tell whether a customer is happy or unhappy",
+        result=TrialResult,
+        model=model,
+        journal=run / "study.jsonl",
+    )
+    tick = display.stage("trials, with a reflection on each", trials)
+    return optimizer.run(trials, on_trial=lambda _: tick())
+
+
+def best_folder(study: Study[Any, Any, Any], run: Path) -> Path:
+    """Return the folder of the best trial."""
+    if study.best is None:
+        message = f"no trial of the study in {run / 'study.jsonl'} gave a score: its exceptions stand there"
+        raise LLMBrainError(message)
+    return run / "trials" / str(study.best.number)
+
+
+def answer_gold(school: School, student: Student, gold: Sequence[dict[str, Any]], display: Display) -> dict[str, list[Any]]:
+    """Let everyone answer the gold set through the same interface."""
+    messages = [line["message"] for line in gold]
+    plain = MoodReader.using(school.model)()  # type: ignore[attr-defined]
+    tick = partial(display.stage, total=len(messages))
+    return {
+        "teacher": school.reader.mood.map(messages, on_result=tick("the teacher answers the gold set")),  # type: ignore[attr-defined]
+        "teacher, uncalibrated": plain.mood.map(messages),
+        "brain": student_reader(student).mood.map(messages, concurrency=1, on_result=tick("the brain answers the gold set")),  # type: ignore[attr-defined]
+        "TF-IDF baseline": baseline_answers(school, messages),
+    }
+
+
+def timings(model: LanguageBackend, student: Student, gold: Sequence[dict[str, Any]], run: Path) -> dict[str, float]:
+    """Time single calls of teacher and brain, one after the other, through the same interface.
+
+    The teacher's calls cannot come from the cache, so their time is kept, and a second run does not make them again.
+    """
+    messages = [line["message"] for line in gold[:TIMED]]
+    kept = run / "teacher_seconds_a_call.json"
+    if not kept.exists():
+        teacher = seconds_a_call(MoodReader.using(model)(), messages)  # type: ignore[attr-defined]
+        write_atomically(kept, json.dumps(teacher))
+    teacher = json.loads(kept.read_text(encoding="utf-8"))
+    brain = seconds_a_call(student_reader(student), messages)
+    return {"teacher_seconds_a_call": teacher, "brain_seconds_a_call": brain, "speed_ratio": teacher / brain}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

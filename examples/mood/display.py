@@ -1,0 +1,66 @@
+"""What the terminal shows while the demo runs: the stages, the training, and the model's calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+
+class Display:
+    """A progress bar for each stage, and a line that counts the model's calls."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        columns = (
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", style="dim"),
+            TimeElapsedColumn(),
+        )
+        self._progress = Progress(*columns, console=console, refresh_per_second=4)
+        self._calls: TaskID | None = None
+        self._asked = 0
+        self._kept = 0
+
+    def __enter__(self) -> Display:
+        self._progress.start()
+        self._calls = self._progress.add_task("the language model's calls", total=None, note="")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self._calls is not None:
+            self._progress.update(self._calls, total=self._asked + self._kept)
+        self._progress.stop()
+
+    def call(self, cached: bool) -> None:  # noqa: FBT001 - what a traced backend tells
+        """Count a call of the model."""
+        if cached:
+            self._kept += 1
+        else:
+            self._asked += 1
+        if self._calls is not None:
+            note = f"{self._asked:,} asked, {self._kept:,} from the cache"
+            self._progress.update(self._calls, completed=self._asked + self._kept, note=note)
+
+    def stage(self, name: str, total: int) -> Callable[[], None]:
+        """Show a stage; what is returned is called at each step of it."""
+        task = self._progress.add_task(name, total=total, note="")
+        return lambda: self._progress.advance(task)
+
+    def training(self, name: str, epochs: int) -> Callable[[dict[str, float]], None]:
+        """Show a training; what is returned is told each epoch's metrics."""
+        task = self._progress.add_task(name, total=epochs, note="")
+
+        def on_epoch(metrics: dict[str, float]) -> None:
+            shown = [f"loss {metrics['loss']:.3f}"]
+            shown += [f"{label} {metrics[key]:.3f}" for label, key in (("reward", "reward"), ("score", "validation_score")) if key in metrics]
+            pending = int(metrics["evaluations_pending"])
+            shown += [f"{pending} evaluations on their way"] if pending else []
+            self._progress.update(task, completed=int(metrics["epoch"]), note=", ".join(shown))
+
+        return on_epoch

@@ -1,0 +1,158 @@
+"""What came out: the brain beside its teacher and a classical baseline, as a summary, a table, and a page."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from examples.mood.interface import MOODS, Mood, MoodReader
+from examples.mood.school import School
+from llm_brain.optimize import Study
+from llm_brain.tracing import ConfusionMatrix, Curve, Prose, Table, write_report
+from llm_brain.tracing.atomic import write_atomically
+from llm_brain.training import Student
+
+
+@dataclass
+class Summary:
+    """The figures of a run. Accuracies are shares of the gold set; the hard share of it is told apart."""
+
+    teacher_accuracy: float
+    teacher_accuracy_uncalibrated: float
+    brain_accuracy: float
+    baseline_accuracy: float
+    teacher_accuracy_hard: float
+    brain_accuracy_hard: float
+    baseline_accuracy_hard: float
+    teacher_seconds_a_call: float
+    brain_seconds_a_call: float
+    speed_ratio: float
+    model_calls: int
+    cached_calls: int
+    training_pairs: int
+    trials: int
+    seconds: float
+
+
+def baseline_answers(school: School, messages: Sequence[str]) -> list[Mood]:
+    """Train TF-IDF and logistic regression on the very pairs that the brain was trained on, and let them answer."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10, max_iter=1000))
+    model.fit([pair.text for pair in school.pairs.pairs], [pair.answer for pair in school.pairs.pairs])
+    return [MOODS[answer] for answer in model.predict(list(messages))]
+
+
+def seconds_a_call(reader: MoodReader, messages: Sequence[str]) -> float:
+    """Time single calls, one after the other, and take the median."""
+    reader.mood(messages[0])
+    times = []
+    for message in messages:
+        begin = time.perf_counter()
+        reader.mood(message)
+        times.append(time.perf_counter() - begin)
+    return sorted(times)[len(times) // 2]
+
+
+def accuracy(answers: Sequence[Mood], gold: Sequence[dict[str, Any]], *, only_hard: bool = False) -> float:
+    """Return the share of right answers."""
+    judged = [answer == record["mood"] for answer, record in zip(answers, gold, strict=True) if record["hard"] or not only_hard]
+    return sum(judged) / len(judged)
+
+
+def save_summary(summary: Summary, run: Path) -> None:
+    """Write summary.json."""
+    write_atomically(run / "summary.json", json.dumps(asdict(summary), indent=2) + "\n")
+
+
+def print_summary(summary: Summary, run: Path, console: Console) -> None:
+    """End the run with its figures, and say where the rest is."""
+    grid = Grid("", "teacher", "brain", "TF-IDF baseline", title="the mood of 240 messages that no training saw")
+    grid.add_row("right", *(f"{value:.1%}" for value in (summary.teacher_accuracy, summary.brain_accuracy, summary.baseline_accuracy)))
+    hard = (summary.teacher_accuracy_hard, summary.brain_accuracy_hard, summary.baseline_accuracy_hard)
+    grid.add_row("right, of the hard ones", *(f"{value:.1%}" for value in hard))
+    grid.add_row("a call", f"{summary.teacher_seconds_a_call * 1e3:.1f} ms", f"{summary.brain_seconds_a_call * 1e3:.3f} ms", "")
+    console.print(grid)
+    rest = Grid(show_header=False)
+    for name in ("speed_ratio", "model_calls", "cached_calls", "training_pairs", "trials", "seconds"):
+        value = getattr(summary, name)
+        rest.add_row(name, f"{value:,.0f}" if isinstance(value, float) else f"{value:,}")
+    console.print(rest)
+    console.print(f"look:    open {run / 'report.html'} in a browser", highlight=False, soft_wrap=True)
+    console.print(f"figures: {run / 'summary.json'}   spans: {run / 'spans'}   brain: {run / 'brain'}", highlight=False, soft_wrap=True)
+    console.print(f"W&B:     wandb sync {run / 'wandb'}/offline-run-*", highlight=False, soft_wrap=True)
+
+
+def write_page(
+    summary: Summary, school: School, study: Study[Any, Any, Any], answers: dict[str, list[Mood]], gold: Sequence[dict[str, Any]], run: Path
+) -> None:
+    """Write the one-page report."""
+    sections: list[Any] = [
+        Prose(
+            "What this is",
+            "A language model with 135 million parameters implemented two interfaces: it labelled messages, wrote messages of its own, "
+            "evaluated a small network's answers while that network was trained, and scored its validation. The network then implemented "
+            "the first interface itself. All three were asked about 240 messages that no training saw, a quarter of them hard.",
+        ),
+        Table("Figures", ["figure", "value"], [[name, _shown(value)] for name, value in asdict(summary).items()]),
+    ]
+    for trial in study.trials:
+        if trial.run.return_value is not None:
+            sections.extend(_trial_curves(trial.number, run))
+    sections.append(
+        Table(
+            "Trials",
+            ["trial", "proposed by", "hyperparameters", "validation score", "reflection"],
+            [
+                [
+                    trial.number,
+                    trial.proposer,
+                    ", ".join(f"{name} {value:.4g}" for name, value in trial.run.hyperparameters.model_dump().items()),
+                    trial.run.score if trial.run.score is not None else trial.run.exception,
+                    trial.reflection.hyperparameter_suggestion if trial.reflection else "none",
+                ]
+                for trial in study.trials
+            ],
+            note="The model that reflects is small: its reflections are fluent rather than wise. A stronger one is one changed line.",
+        )
+    )
+    for name, given in answers.items():
+        counts = [
+            [sum(r["mood"] == actual and a == said for a, r in zip(given, gold, strict=True)) for said in MOODS] for actual in MOODS
+        ]
+        sections.append(ConfusionMatrix(f"Confusion on the gold set: {name}", list(MOODS), counts))
+    refused = [[reason, number] for reason, number in sorted(school.pairs.refused.items())]
+    sections.append(Table("Pairs that were refused", ["reason", "number"], refused))
+    write_report(run / "report.html", "The mood of customers", sections)
+
+
+def _trial_curves(number: int, run: Path) -> list[Curve]:
+    history = json.loads((run / "trials" / str(number) / "training.json").read_text(encoding="utf-8"))["history"]
+    epochs = [epoch["epoch"] for epoch in history]
+
+    def line(name: str) -> tuple[list[float], list[float]]:
+        return [epoch["epoch"] for epoch in history if name in epoch], [epoch[name] for epoch in history if name in epoch]
+
+    return [
+        Curve(f"Trial {number}: loss", "epoch", "nats", {"distillation": (epochs, line("loss")[1]), "entropy": line("entropy")}),
+        Curve(f"Trial {number}: what the answers earn", "epoch", "score", {"reward": line("reward"), "validation": line("validation_score")}),
+    ]
+
+
+def _shown(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def student_reader(student: Student) -> MoodReader:
+    """Return the task's interface, implemented by the brain."""
+    implemented: MoodReader = MoodReader.using(student)()  # type: ignore[attr-defined]
+    return implemented
