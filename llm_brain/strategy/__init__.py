@@ -1,0 +1,43 @@
+"""Typed functions: from a callable to a signature, a prompt, a reply and a checked value.
+
+In the order of a call: `decorator` (wraps a class's members once), `signature` and `declarations` (what they say), `function`
+(what is called), `selection` and `implementation` (who answers), `prompt` and `parsing` (how a language model is asked, and its
+reply read), `words` (values and errors in both). What does not live here: models and caches (backends), and anything that learns
+(training).
+"""
+
+from typing import TYPE_CHECKING
+
+from llm_brain._lazy import attach
+
+if TYPE_CHECKING:
+    from llm_brain.strategy.declarations import Example as Example
+    from llm_brain.strategy.declarations import Likelihood as Likelihood
+    from llm_brain.strategy.declarations import examples as examples
+    from llm_brain.strategy.declarations import sampled as sampled
+    from llm_brain.strategy.decorator import llm_strategy as llm_strategy
+    from llm_brain.strategy.function import TypedFunction as TypedFunction
+    from llm_brain.strategy.implementation import Details as Details
+    from llm_brain.strategy.implementation import Implementation as Implementation
+    from llm_brain.strategy.implementation import ModelImplementation as ModelImplementation
+    from llm_brain.strategy.selection import use_model as use_model
+    from llm_brain.strategy.signature import FunctionSpec as FunctionSpec
+    from llm_brain.strategy.signature import inspect_function as inspect_function
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Details": "implementation",
+        "Example": "declarations",
+        "FunctionSpec": "signature",
+        "Implementation": "implementation",
+        "Likelihood": "declarations",
+        "ModelImplementation": "implementation",
+        "TypedFunction": "function",
+        "examples": "declarations",
+        "inspect_function": "signature",
+        "llm_strategy": "decorator",
+        "sampled": "declarations",
+        "use_model": "selection",
+    },
+)

@@ -1,0 +1,194 @@
+"""Who answers a typed call: the `Implementation` protocol, and its first fulfilment, a language model.
+
+Anything with a `call` can implement an interface: a language model here, a trained brain in `training`, a user's own class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_origin, runtime_checkable
+
+from pydantic import ValidationError
+
+from llm_brain.backends.contract import Choice, LanguageBackend, Message, Request, Usage
+from llm_brain.errors import DefinitionError, ReplyError
+from llm_brain.strategy.parsing import Unparsable, parse_reply
+from llm_brain.strategy.prompt import build_request, completion_options
+from llm_brain.strategy.words import explain, plain_text
+
+if TYPE_CHECKING:
+    from llm_brain.strategy.signature import FunctionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """A call's value and how it came about.
+
+    Attributes:
+        value: What the call returns.
+        implementation: Who answered.
+        text: The reply's text, where there was one.
+        probabilities: The probability of each option, where the options could be scored.
+        usage: Tokens over all attempts; None when unknown.
+        attempts: How many replies were asked for.
+        repaired: Whether the reply's text had to be repaired to be read.
+        cached: Whether every answer was kept from an earlier call.
+
+    Example:
+        >>> Details(value=True, implementation="smollm2").attempts
+        1
+    """
+
+    value: Any
+    implementation: str
+    text: str | None = None
+    probabilities: Mapping[Any, float] = field(default_factory=dict)
+    usage: Usage | None = None
+    attempts: int = 1
+    repaired: bool = False
+    cached: bool = False
+
+
+@runtime_checkable
+class Implementation(Protocol):
+    """Whoever implements an interface.
+
+    Example:
+        >>> class Constant:
+        ...     name = "constant"
+        ...     def call(self, spec, arguments, *, state=None, sample=0):
+        ...         return Details(value=42, implementation=self.name)
+        >>> isinstance(Constant(), Implementation)
+        True
+    """
+
+    name: str
+
+    def call(
+        self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
+    ) -> Details:
+        """Answer one call with checked arguments.
+
+        Args:
+            spec: The function that was called.
+            arguments: Its arguments by name, already checked against their types.
+            state: The public state of the object whose method was called.
+            sample: Which of several answers to the same question is asked for.
+        """
+        ...
+
+
+class ModelImplementation:
+    """A language model as the implementer of an interface.
+
+    Closed sets of answers go through the options' probabilities. Everything else is asked for as JSON (or plain text for
+    `str`), read tolerantly, and asked for again with the error, at most `max_attempts` times.
+
+    Args:
+        backend: The model.
+        max_attempts: How many replies may be asked for until one fits the return type.
+
+    Raises:
+        DefinitionError: `max_attempts` is below 1.
+
+    Example:
+        >>> from llm_brain.backends import resolve_model
+        >>> ModelImplementation(resolve_model("local")).name
+        'smollm2-135m-instruct'
+    """
+
+    def __init__(self, backend: LanguageBackend, *, max_attempts: int = 3) -> None:
+        if max_attempts < 1:
+            message = f"max_attempts must be at least 1, got {max_attempts}"
+            raise DefinitionError(message)
+        self.backend = backend
+        self.max_attempts = max_attempts
+        self.name = backend.model_id
+
+    def call(
+        self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
+    ) -> Details:
+        """Ask the model.
+
+        Raises:
+            ReplyError: None of the replies fits the return type.
+            BackendError: The model gave no reply.
+
+        Example:
+            >>> from llm_brain.backends import resolve_model
+            >>> from llm_brain.strategy import inspect_function
+            >>> def is_capital(city: str, country: str) -> bool:
+            ...     '''Tell whether the city is the capital of the country.'''
+            >>> model = ModelImplementation(resolve_model("local"))
+            >>> sorted(model.call(inspect_function(is_capital), {"city": "Paris", "country": "France"}).probabilities)
+            [False, True]
+        """
+        if spec.options is not None:
+            return self._choose(spec, arguments, state, sample)
+        return self._ask(spec, arguments, state, sample)
+
+    def _choose(self, spec: FunctionSpec, arguments: Mapping[str, Any], state: Mapping[str, Any] | None, sample: int) -> Details:
+        options = spec.options or ()
+        first = build_request(spec, arguments, self.backend, state=state, sample=sample)
+        texts = completion_options(spec) if first.form == "completion" else [plain_text(option) for option in options]
+        choice, failures = self._choice(spec, first, texts)
+        chosen = options[texts.index(choice.option)]
+        shown = dict(zip(options, choice.probabilities, strict=True)) if choice.probabilities else {}
+        value: Any = chosen
+        if spec.likelihood_of:
+            asked = arguments[spec.likelihood_of]
+            value = shown[asked] if shown else float(asked == chosen)
+        elif get_origin(spec.returns) is Annotated:  # it may carry a validator
+            try:
+                value = spec.adapter.validate_python(chosen)
+            except ValidationError as error:
+                failures.append(explain(error))
+                message = f"{spec.qualified_name}: {self.name!r} chose {chosen!r}, which does not fit: {failures[-1]}"
+                raise ReplyError(message, raw=choice.option, attempts=failures) from error
+        usage = None if failures else choice.usage
+        return Details(
+            value, self.name, choice.option.strip(), shown, usage, len(failures) + 1, cached=choice.cached and not failures
+        )
+
+    def _choice(self, spec: FunctionSpec, first: Request, texts: Sequence[str]) -> tuple[Choice, list[str]]:
+        """Ask for an option, again where a model that answers in words named none of them."""
+        request, failures = first, list[str]()
+        while True:
+            try:
+                return self.backend.choose_from_options(request, texts), failures
+            except ReplyError as error:
+                failures.append(str(error))
+                if len(failures) == self.max_attempts or first.form == "completion":
+                    raise self._exhausted(spec, error.raw or "", failures) from error
+                request = _again(first, error.raw or "", "it is none of the options, or several")
+
+    def _ask(self, spec: FunctionSpec, arguments: Mapping[str, Any], state: Mapping[str, Any] | None, sample: int) -> Details:
+        first = build_request(spec, arguments, self.backend, state=state, sample=sample)
+        request, failures, cached = first, list[str](), True
+        usage: Usage | None = Usage(0, 0)
+        while True:
+            reply = self.backend.chat_completion(request)
+            usage = None if usage is None or reply.usage is None else usage + reply.usage
+            cached = cached and reply.cached
+            try:
+                parsed = parse_reply(reply.text, spec, complete=reply.finish_reason != "length")
+            except Unparsable as error:
+                failures.append(str(error))
+                if len(failures) == self.max_attempts:
+                    raise self._exhausted(spec, reply.text, failures) from error
+                request = _again(first, reply.text, str(error))
+            else:
+                return Details(parsed.value, self.name, reply.text, {}, usage, len(failures) + 1, parsed.repaired, cached)
+
+    def _exhausted(self, spec: FunctionSpec, raw: str, failures: Sequence[str]) -> ReplyError:
+        asked = "the reply" if len(failures) == 1 else f"none of {len(failures)} replies"
+        verb = "does not fit" if len(failures) == 1 else "fits"
+        message = f"{spec.qualified_name}: {asked} of {self.name!r} {verb} the return type; the last: {failures[-1]}"
+        return ReplyError(message, raw=raw, attempts=failures)
+
+
+def _again(first: Request, reply: str, problem: str) -> Request:
+    # Only the last failure is shown, so that the prompt does not grow with the attempts.
+    turns = (Message("assistant", reply), Message("user", f"That does not fit: {problem}. Answer again."))
+    return replace(first, messages=(*first.messages, *turns))
