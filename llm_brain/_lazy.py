@@ -1,6 +1,6 @@
 """Lazy public names: a package lists where each name lives, and the module is imported when the name is first asked for.
 
-`import llm_brain` must stay far below 0.2 s of CPU time, while torch, transformers, wandb and openai each take longer than that alone.
+`import llm_brain` must stay far below 0.2 s of CPU time, while torch, transformers, wandb and openai each take longer.
 """
 
 from __future__ import annotations

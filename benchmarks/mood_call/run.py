@@ -2,8 +2,8 @@
 
     python -m benchmarks.mood_call.run
 
-The brain's weights are random: its speed does not depend on them. Medians over rounds; each round asks everyone the same messages, one
-after the other, so that a busy machine is busy for all of them.
+The brain's weights are random: its speed does not depend on them. Medians over rounds; each round asks everyone the same
+messages, one after the other, so that a busy machine is busy for all of them.
 """
 
 from __future__ import annotations

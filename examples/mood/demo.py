@@ -35,6 +35,7 @@ from examples.mood.results import (
 from examples.mood.school import Knobs, School, TrialResult, open_school, train_student
 from llm_brain import LLMBrainError, LLMOptimizer, Student, TrainingSettings, record
 from llm_brain.backends import CachedBackend, LanguageBackend, LocalBackend, TracedBackend, resolve_model
+from llm_brain.errors import ModelNameError
 from llm_brain.optimize import Study
 from llm_brain.tracing import WandbRun, read_spans
 from llm_brain.tracing.atomic import write_atomically
@@ -72,13 +73,15 @@ def run_demo(run: Path, trials: int, console: Console) -> Summary:
     run.mkdir(parents=True, exist_ok=True)
     with record(run), WandbRun(run, name="mood demo", config=settings) as wandb, Display(console) as display:
         local = resolve_model("local")
-        assert isinstance(local, LocalBackend)
+        if not isinstance(local, LocalBackend):
+            message = f"the brain reads its teacher's embeddings, and {local.model_id} is not a model on this machine"
+            raise ModelNameError(message)
         model = TracedBackend(CachedBackend(local, run / "cache.sqlite"), on_call=display.call)
         uncached = TracedBackend(local, on_call=display.call)
         school = open_school(model, pool, display.stage)
         school.pairs.save(run / "pairs.jsonl")
         tokens = TokenReader.from_folder(local.folder)
-        study = tune(school, tokens, model, run, trials, display, wandb)
+        study = tune(school, tokens, model, run=run, trials=trials, display=display, wandb=wandb)
         student = Student.load(best_folder(study, run) / "student", tokens)
         student.save(run / "brain")
         answers = answer_gold(school, student, gold, display)
@@ -97,7 +100,7 @@ def run_demo(run: Path, trials: int, console: Console) -> Summary:
             trials=len(study.trials),
             seconds=time.monotonic() - begin,
         )
-        write_page(summary, school, study, answers, gold, run)
+        write_page(summary, school=school, study=study, answers=answers, gold=gold, run=run)
         wandb.summary(vars(summary))
         wandb.replay_calls(read_spans(run))
     save_summary(summary, run)
@@ -106,7 +109,14 @@ def run_demo(run: Path, trials: int, console: Console) -> Summary:
 
 
 def tune(
-    school: School, tokens: TokenReader, model: TracedBackend, run: Path, trials: int, display: Display, wandb: WandbRun
+    school: School,
+    tokens: TokenReader,
+    model: TracedBackend,
+    *,
+    run: Path,
+    trials: int,
+    display: Display,
+    wandb: WandbRun,
 ) -> Study[Any, Any, Any]:
     """Let the optimiser try trainings, and the language model reflect on each."""
     epochs = TrainingSettings().epochs

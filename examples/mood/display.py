@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 
 class Display:
@@ -16,18 +18,17 @@ class Display:
         self.console = console
         columns = (
             SpinnerColumn(finished_text="[green]✓[/]"),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}", style="dim"),
             TimeElapsedColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=34)),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", style="dim", table_column=Column(no_wrap=True, overflow="ellipsis")),
         )
         self._progress = Progress(*columns, console=console, refresh_per_second=4)
         self._calls: TaskID | None = None
         self._asked = 0
         self._kept = 0
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
         self._progress.start()
         self._calls = self._progress.add_task("the language model's calls", total=None, note="")
         return self
@@ -58,7 +59,11 @@ class Display:
 
         def on_epoch(metrics: dict[str, float]) -> None:
             shown = [f"loss {metrics['loss']:.3f}"]
-            shown += [f"{label} {metrics[key]:.3f}" for label, key in (("reward", "reward"), ("score", "validation_score")) if key in metrics]
+            shown += [
+                f"{label} {metrics[key]:.3f}"
+                for label, key in (("reward", "reward"), ("score", "validation_score"))
+                if key in metrics
+            ]
             pending = int(metrics["evaluations_pending"])
             shown += [f"{pending} evaluations on their way"] if pending else []
             self._progress.update(task, completed=int(metrics["epoch"]), note=", ".join(shown))

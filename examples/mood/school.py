@@ -29,10 +29,10 @@ FUNCTION = "MoodReader.mood"
 class Knobs(BaseModel):
     """The hyperparameters that are tuned, with their ranges."""
 
-    learning_rate: float = Field(0.003, ge=0.0005, le=0.01, json_schema_extra={"log": True})
-    distillation_temperature: float = Field(0.5, ge=0.2, le=1.5)
-    feedback_weight: float = Field(1.0, ge=0.0, le=2.0)
-    dropout: float = Field(0.2, ge=0.0, le=0.5)
+    learning_rate: float = Field(default=0.003, ge=0.0005, le=0.01, json_schema_extra={"log": True})
+    distillation_temperature: float = Field(default=0.5, ge=0.2, le=1.5)
+    feedback_weight: float = Field(default=1.0, ge=0.0, le=2.0)
+    dropout: float = Field(default=0.2, ge=0.0, le=0.5)
 
 
 class TrialResult(BaseModel):
@@ -89,7 +89,7 @@ def open_school(model: LanguageBackend, pool: Sequence[str], stage: Callable[[st
     reader, teacher = MoodReader.using(calibrated)(), Teacher.using(calibrated)()  # type: ignore[attr-defined]
 
     pairs = PairSet(options=len(MOODS))
-    answers = reader.mood.map_details(learned)  # type: ignore[attr-defined] # answered above: from the cache
+    answers = reader.mood.map_details(learned)  # answered above, hence from the cache
     for message, answer in zip(learned, answers, strict=True):
         if isinstance(answer, Details):
             pairs.add(Pair(message, MOODS.index(answer.value), _probabilities(answer), "labelled"))
@@ -130,9 +130,7 @@ def _add_clauses(pairs: PairSet, reader: MoodReader, stage: Callable[[str, int],
             pairs.add(Pair(part, probabilities.index(max(probabilities)), probabilities, "clause"))
 
 
-def _add_generated(
-    pairs: PairSet, reader: MoodReader, teacher: Teacher, stage: Callable[[str, int], Callable[[], None]]
-) -> None:
+def _add_generated(pairs: PairSet, reader: MoodReader, teacher: Teacher, stage: Callable[[str, int], Callable[[], None]]) -> None:
     inputs = cycle_inputs({"product": get_args(Product), "topic": get_args(Topic), "mood": MOODS}, GENERATED)
     tick = stage("the teacher writes pairs of its own", len(inputs))
     written = teacher.generate_training_pair.map_details(inputs, on_result=tick)  # type: ignore[attr-defined]

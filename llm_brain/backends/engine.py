@@ -56,7 +56,7 @@ class OptionTree:
         ([5, 6, 1], [0, 1, 2], [(1, 1), (2, 2), (1, 3)])
     """
 
-    def __init__(self, prompt: Sequence[int], options: Sequence[Sequence[int]]) -> None:
+    def __init__(self, prompt: list[int], options: Sequence[list[int]]) -> None:
         # What all options begin with is read once, as if it were the prompt's; each keeps a token of its own.
         stem = min(_common_length(options), min(map(len, options)) - 1)
         trunk = [*prompt, *options[0][:stem]]
@@ -266,7 +266,7 @@ class Engine:
         return frozenset(int(token) for token in ids if token is not None)
 
 
-def _common_length(prompts: Sequence[Sequence[int]]) -> int:
+def _common_length(prompts: Sequence[list[int]]) -> int:
     """Count the tokens that all prompts begin with."""
     first, last = min(prompts), max(prompts)  # lexicographic extremes share what all share
     length = 0

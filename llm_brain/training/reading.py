@@ -1,0 +1,108 @@
+"""How a brain reads text: the tokens and the frozen token embeddings of its teacher.
+
+A brain that starts from its teacher's own embeddings knows from the start which words are alike, and so needs far fewer
+pairs than one that starts from bytes. Only the tokenizer and the table are read; the language model itself is not loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from llm_brain.errors import WeightsError, missing_dependency
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+EMBEDDING_NAMES = ("model.embed_tokens.weight", "transformer.wte.weight", "gpt_neox.embed_in.weight")
+TABLE_DIMENSIONS = 2
+
+
+class TokenReader:
+    """Turns texts into tokens, and holds the table of what each token means.
+
+    Args:
+        tokenizer: From the `tokenizers` library.
+        table: Frozen embeddings, [vocabulary, size].
+        longest: How many tokens of a text are read; what is beyond is cut off.
+
+    Example:
+        >>> from llm_brain.backends.embedded import weights_folder
+        >>> reader = TokenReader.from_folder(weights_folder())
+        >>> tokens, lengths = reader.read(["It works.", "It broke on the first day."])
+        >>> tokens.shape, lengths.tolist()
+        (torch.Size([2, 7]), [3, 7])
+    """
+
+    def __init__(self, tokenizer: Tokenizer, table: torch.Tensor, *, longest: int = 96) -> None:
+        self.tokenizer = tokenizer
+        self.table = table
+        self.longest = longest
+
+    @classmethod
+    def from_folder(cls, folder: Path, *, longest: int = 96) -> TokenReader:
+        """Read the tokenizer and the embedding table out of a language model's folder.
+
+        Raises:
+            WeightsError: The folder holds no tokenizer.json, or no embedding table under a name that is known that has a row
+                for each token.
+            MissingDependencyError: tokenizers is not installed.
+
+        Example:
+            >>> TokenReader.from_folder(Path("no/such/folder"))
+            Traceback (most recent call last):
+            ...
+            llm_brain.errors.WeightsError: no tokenizer and embedding table could be read from no/such/folder: ...
+        """
+        try:
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise missing_dependency("tokenizers", extra="local") from error
+        from safetensors import safe_open
+
+        try:
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            with safe_open(folder / "model.safetensors", framework="pt") as weights:
+                names = [name for name in EMBEDDING_NAMES if name in weights.keys()]  # noqa: SIM118 - not a mapping
+                table = weights.get_tensor(names[0]).float() if names else torch.zeros(0, 0)
+        except Exception as error:  # tokenizers raises nothing more special
+            message = f"no tokenizer and embedding table could be read from {folder}: {error}"
+            raise WeightsError(message) from error
+        if table.dim() != TABLE_DIMENSIONS or table.shape[0] < tokenizer.get_vocab_size():
+            message = f"{folder / 'model.safetensors'} holds no embedding table with a row for each of the tokenizer's tokens"
+            raise WeightsError(message)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return cls(tokenizer, table, longest=longest)
+
+    def tokens(self, text: str) -> list[int]:
+        """Turn one text into its token ids; an empty text into one token, so that there is something to read."""
+        if not text.isascii():
+            text = text.encode(errors="replace").decode()  # lone surrogates, which no tokenizer takes
+        return self.tokenizer.encode(text, add_special_tokens=False).ids[: self.longest] or [0]
+
+    def read(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn texts into one padded batch.
+
+        Returns:
+            Token ids [n, longest of them], and how many are each text's own, [n].
+        """
+        rows = [self.tokens(text) for text in texts]
+        return pad(rows)
+
+
+def pad(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lay rows of different lengths into one tensor, padded with 0.
+
+    Returns:
+        The tensor [n, longest] and the lengths [n].
+
+    Example:
+        >>> pad([[5], [6, 7]])[0].tolist()
+        [[5, 0], [6, 7]]
+    """
+    width = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[0] * (width - len(row))] for row in rows]), torch.tensor([len(row) for row in rows])

@@ -1,0 +1,134 @@
+"""A trained brain in the place of a language model."""
+
+import json
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from llm_brain.brain import Brain, save_brain
+from llm_brain.errors import CheckpointError, DefinitionError
+from llm_brain.strategy import Details, llm_strategy
+from llm_brain.training import Student, TokenReader, predict
+
+NewBrain = Callable[[], Brain]
+
+
+class Feeling(Enum):
+    HAPPY = "happy"
+    UNHAPPY = "unhappy"
+
+
+@llm_strategy("local")
+class Critic:
+    """You read reviews."""
+
+    def mood(self, message: str) -> Literal["happy", "unhappy"]:
+        """Tell the mood."""
+        raise NotImplementedError
+
+    def tone(self, message: str) -> Literal["happy", "unhappy"]:
+        """Tell the tone."""
+        raise NotImplementedError
+
+    def summary(self, message: str) -> str:
+        """Sum it up."""
+        raise NotImplementedError
+
+    def feeling(self, message: str) -> Feeling:
+        """Tell the feeling."""
+        raise NotImplementedError
+
+    def compare(self, one: str, other: str) -> bool:
+        """Tell whether the one is better."""
+        raise NotImplementedError
+
+
+def implemented_by(student: Student) -> Any:
+    return Critic.using(student)()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def student(new_brain: NewBrain, reader: TokenReader) -> Student:
+    return Student(new_brain(), reader, "Critic.mood", ["happy", "unhappy"])
+
+
+def test_a_student_implements_the_function_it_was_taught(student: Student, reader: TokenReader) -> None:
+    texts = ["the good film", "awful", "", "words that nobody knows", "\ud800"]
+    critic = implemented_by(student)
+    expected = [student.options[answer] for answer in predict(student.brain, reader, texts)]
+    assert [critic.mood(text) for text in texts] == expected
+    assert critic.mood.map(texts) == expected
+
+
+def test_its_answer_is_the_likeliest_and_comes_with_probabilities(student: Student) -> None:
+    details: Details = implemented_by(student).mood.with_details("the good film")
+    assert details.implementation == "brain"
+    assert sum(details.probabilities.values()) == pytest.approx(1.0)
+    assert details.value == max(details.probabilities, key=lambda option: details.probabilities[option])
+
+
+@pytest.mark.parametrize("name", ["tone", "summary", "feeling"])
+def test_it_refuses_a_function_that_it_was_not_taught(name: str, student: Student) -> None:
+    with pytest.raises(DefinitionError, match=rf"was taught Critic\.mood .* cannot implement Critic\.{name}"):
+        getattr(implemented_by(student), name)("good")
+
+
+@pytest.mark.parametrize("options", [["unhappy", "happy"], ["happy", "sad"], [True, False]])
+def test_it_refuses_other_answers_or_another_order_of_them(options: list[Any], new_brain: NewBrain, reader: TokenReader) -> None:
+    with pytest.raises(DefinitionError, match="cannot implement it with the answers"):
+        implemented_by(Student(new_brain(), reader, "Critic.mood", options)).mood("good")
+
+
+def test_it_refuses_a_function_of_two_texts(new_brain: NewBrain, reader: TokenReader) -> None:
+    with pytest.raises(DefinitionError, match="other parameters than one text"):
+        implemented_by(Student(new_brain(), reader, "Critic.compare", [True, False])).compare("good", "bad")
+
+
+def test_it_refuses_an_object_with_a_state(student: Student) -> None:
+    critic = implemented_by(student)
+    critic.audience = "children"
+    with pytest.raises(DefinitionError, match="state"):
+        critic.mood("good")
+
+
+def test_a_brain_has_one_output_for_each_option(new_brain: NewBrain, reader: TokenReader) -> None:
+    with pytest.raises(DefinitionError, match="chooses between 2 answers"):
+        Student(new_brain(), reader, "Critic.mood", ["happy", "unhappy", "neither"])
+
+
+def test_a_student_that_was_saved_answers_as_before(student: Student, reader: TokenReader, tmp_path: Path) -> None:
+    student.save(tmp_path)
+    loaded = Student.load(tmp_path, reader)
+    before, after = (implemented_by(one).mood.with_details("the awful film") for one in (student, loaded))
+    assert (after.value, after.probabilities) == (before.value, before.probabilities)
+
+
+def test_the_options_of_an_enum_come_back_as_its_members(new_brain: NewBrain, reader: TokenReader, tmp_path: Path) -> None:
+    Student(new_brain(), reader, "Critic.feeling", list(Feeling)).save(tmp_path)
+    assert isinstance(implemented_by(Student.load(tmp_path, reader)).feeling("good"), Feeling)
+
+
+def test_a_folder_without_a_student_is_a_checkpoint_error(new_brain: NewBrain, reader: TokenReader, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no brain in"):
+        Student.load(tmp_path / "none", reader)
+    save_brain(new_brain(), tmp_path)
+    with pytest.raises(CheckpointError, match="implements no function"):
+        Student.load(tmp_path, reader)
+    save_brain(new_brain(), tmp_path, {"function": "Critic.mood", "options": ["happy"]})
+    with pytest.raises(CheckpointError, match="implements no function"):
+        Student.load(tmp_path, reader)
+
+
+def test_a_damaged_student_and_one_of_another_table_are_checkpoint_errors(
+    student: Student, reader: TokenReader, tmp_path: Path
+) -> None:
+    student.save(tmp_path)
+    with pytest.raises(CheckpointError, match="another embedding table"):
+        Student.load(tmp_path, TokenReader(reader.tokenizer, reader.table + 1))
+    manifest = json.loads((tmp_path / "brain.json").read_text())
+    (tmp_path / manifest["weights"]).write_bytes(b"")
+    with pytest.raises(CheckpointError, match="damaged"):
+        Student.load(tmp_path, reader)
