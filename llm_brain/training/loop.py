@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -115,11 +115,11 @@ class _Trainer:
         return TrainingResult(self.brain, self.state.best or 0.0, self.state.history, resumed)
 
     def _epoch(self, feedback: FeedbackPool) -> dict[str, float]:
-        self.brain.train()
         sums: Counter[str] = Counter()
+        prompts = self._prompt_batches()
         steps: Counter[str] = Counter()
         for indices in length_batches([len(row) for row in self.rows], self.settings.batch_size, self.random):
-            for name, value in self._step(indices, feedback).items():
+            for name, value in self._step(indices, prompts, feedback).items():
                 sums[name] += value  # type: ignore[assignment] # a Counter of floats
                 steps[name] += 1
         self.state.epoch += 1
@@ -137,14 +137,15 @@ class _Trainer:
         self._save()
         return metrics
 
-    def _step(self, indices: list[int], feedback: FeedbackPool) -> dict[str, float]:
+    def _step(self, indices: list[int], prompts: Iterator[list[str]], feedback: FeedbackPool) -> dict[str, float]:
         self._schedule()
+        self.brain.train()
         tokens, lengths = pad([self.rows[index] for index in indices])
         output = self.brain(self._hide_words(tokens), lengths=lengths)
         loss = distillation(output.logits, self.targets[indices], temperature=self.settings.distillation_temperature)
         metrics = {"loss": float(loss.detach())}
         if self.settings.feedback_weight and self.lesson.prompts:
-            objective, more = self._feedback(feedback)
+            objective, more = self._feedback(next(prompts), feedback)
             loss = loss + objective
             metrics |= more
         self.optimizer.zero_grad()
@@ -155,11 +156,17 @@ class _Trainer:
         self.state.step += 1
         return metrics
 
-    def _feedback(self, feedback: FeedbackPool) -> tuple[torch.Tensor, dict[str, float]]:
+    def _prompt_batches(self) -> Iterator[list[str]]:
+        """Go through the prompts in random batches of similar length, over and over."""
+        lengths = [len(self.prompt_rows[prompt]) for prompt in self.lesson.prompts]
+        while lengths:
+            for batch in length_batches(lengths, self.settings.feedback_prompts, self.random):
+                yield [self.lesson.prompts[index] for index in batch]
+
+    def _feedback(self, prompts: list[str], feedback: FeedbackPool) -> tuple[torch.Tensor, dict[str, float]]:
         """Hand in fresh answers, and build the objective of those whose evaluations have arrived."""
-        prompts = self.lesson.prompts
-        chosen: list[int] = torch.randint(len(prompts), (self.settings.feedback_prompts,), generator=self.random).tolist()
-        feedback.submit(self._draw([prompts[index] for index in chosen]))
+        self.brain.eval()  # without dropout the policy that is improved is the one that drew the answers
+        feedback.submit(self._draw(prompts))
         groups = feedback.arrived(self.state.step)
         if not groups:
             return torch.zeros(()), {}
