@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from llm_brain.errors import DataError
 from llm_brain.tracing.atomic import write_atomically
@@ -111,7 +112,7 @@ class PairSet:
         return not (right and possible and _is_unicode(pair.text))
 
 
-def read_messages(path: Path, *required: str) -> list[dict[str, str]]:
+def read_messages(path: Path, *required: str) -> list[dict[str, Any]]:
     r"""Read a JSON-lines file of records.
 
     Args:
@@ -137,7 +138,7 @@ def read_messages(path: Path, *required: str) -> list[dict[str, str]]:
     return [_record(line, f"line {number} of {path}", required) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
-def _record(line: str, where: str, required: Sequence[str]) -> dict[str, str]:
+def _record(line: str, where: str, required: Sequence[str]) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
