@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from llm_brain.tracing import keep_secret, read_spans, record, redact, span
 from llm_brain.tracing.redaction import redact_all
 
-KEY = "Zq7-Kd0_pW9xLm4T"
+KEY = "Vb3-Qs8_nH2yRt6C"
 
 each_example_alone = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
