@@ -18,12 +18,12 @@ class Display:
         self.console = console
         columns = (
             SpinnerColumn(finished_text="[green]✓[/]"),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=34)),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}", style="dim", table_column=Column(no_wrap=True, overflow="ellipsis")),
+            TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=35)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
+            TextColumn("{task.fields[note]}", style="dim", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
         )
-        self._progress = Progress(*columns, console=console, refresh_per_second=4)
+        self._progress = Progress(*columns, console=console, refresh_per_second=4, expand=True)
         self._calls: TaskID | None = None
         self._asked = 0
         self._kept = 0
@@ -45,7 +45,7 @@ class Display:
         else:
             self._asked += 1
         if self._calls is not None:
-            note = f"{self._asked:,} asked, {self._kept:,} from the cache"
+            note = f"asked {self._asked:,}, kept {self._kept:,}"
             self._progress.update(self._calls, completed=self._asked + self._kept, note=note)
 
     def stage(self, name: str, total: int) -> Callable[[], None]:

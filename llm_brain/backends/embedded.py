@@ -7,7 +7,9 @@ of its requirements is installed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -154,9 +156,11 @@ def _convert(gguf: Path, folder: Path) -> None:
     except ImportError as error:
         raise missing_dependency("transformers", extra="local") from error
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+        with contextlib.redirect_stderr(io.StringIO()):  # the GGUF reader draws a progress bar of its own
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+            model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
     except ImportError as error:
         raise missing_dependency("gguf or accelerate", extra="local") from error
     # save_pretrained refuses a model that still says it is quantised; the weights are plain numbers by now.
