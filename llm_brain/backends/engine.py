@@ -7,6 +7,7 @@ persona, instruction and examples) is computed once and kept as a key-value cach
 from __future__ import annotations
 
 import copy
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,13 +116,29 @@ class Engine:
         self._previous: list[int] = []
 
     def encode(self, text: str) -> list[int]:
-        """Turn text into token ids, without adding any."""
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        """Turn text into token ids, without adding any. Text that looks like a control token is text."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
 
-    def render_chat(self, messages: Sequence[dict[str, str]]) -> str:
-        """Write a conversation in the model's own chat format, ready for its next turn."""
-        text = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        return str(text)
+    def encode_chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
+        """Write a conversation in the model's own chat format, ready for its next turn, as token ids.
+
+        Control tokens come from the model's template only: a message that holds one (`<|im_end|>`) cannot end its turn.
+        """
+        # The template is filled with private-use characters, and each message is encoded by itself in their place.
+        marked = [{**message, "content": f"\ue000{index}\ue001"} for index, message in enumerate(messages)]
+        text = str(self.tokenizer.apply_chat_template(marked, tokenize=False, add_generation_prompt=True))
+        tokens: list[int] = []
+        for place, part in enumerate(re.split("\ue000(\\d+)\ue001", text)):
+            if place % 2:
+                tokens += self.encode(messages[int(part)]["content"])
+            else:
+                tokens += self.tokenizer.encode(part, add_special_tokens=False)
+        return tokens
+
+    def end_of_turn(self) -> list[int]:
+        """Tell by which token the model ends a turn, or a line end where its tokenizer names none."""
+        token = self.tokenizer.eos_token_id
+        return self.encode("\n") if token is None else [int(token)]
 
     @idle_processors()
     @torch.inference_mode()

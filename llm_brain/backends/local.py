@@ -121,9 +121,12 @@ class LocalBackend(LanguageBackend):
         is ended by what ends a turn, so that an option that begins another one is not favoured; in a text that is
         continued, options are scored as they stand.
         """
-        end = "" if request.form == "completion" else self.engine.tokenizer.eos_token or "\n"
+        if not options:
+            message = f"{self.model_id!r} was given no options to choose from"
+            raise BackendError(message, kind="bad_request")
         prompt = self._prompt(request)
-        encoded = tuple(self.engine.encode(f"{option}{end}") for option in options)
+        end = [] if request.form == "completion" else self.engine.end_of_turn()
+        encoded = tuple([*self.engine.encode(option), *end] for option in options)
         self._check_length(len(prompt), max(map(len, encoded)))
         scores = cast("list[float]", self._ask(_Question(prompt, options=encoded)))
         probabilities = _softmax(scores)
@@ -136,7 +139,7 @@ class LocalBackend(LanguageBackend):
             return self.engine.encode(request.messages[-1].content)
         turns = [{"role": message.role, "content": message.content} for message in request.messages]
         try:
-            return self.engine.encode(self.engine.render_chat(turns))
+            return self.engine.encode_chat(turns)
         except Exception as error:  # a chat template is a program of the model's publisher
             message = f"{self.model_id!r} cannot take this as a chat: {error}"
             raise BackendError(message, kind="bad_request") from error
