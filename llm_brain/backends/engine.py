@@ -132,13 +132,13 @@ class Engine:
             if place % 2:
                 tokens += self.encode(messages[int(part)]["content"])
             else:
-                tokens += self.tokenizer.encode(part, add_special_tokens=False)
+                tokens += cast("list[int]", self.tokenizer.encode(part, add_special_tokens=False))
         return tokens
 
     def end_of_turn(self) -> list[int]:
         """Tell by which token the model ends a turn, or a line end where its tokenizer names none."""
         token = self.tokenizer.eos_token_id
-        return self.encode("\n") if token is None else [int(token)]
+        return self.encode("\n") if token is None else [cast("int", token)]
 
     @idle_processors()
     @torch.inference_mode()
