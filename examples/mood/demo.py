@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from examples.mood.display import Display
 from examples.mood.interface import MoodReader
@@ -58,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("\nstopped. Nothing is lost: the same command goes on where it was.")
         return 130
     except (LLMBrainError, OSError) as error:
-        console.print(f"[bold red]stopped:[/] {error}", highlight=False, soft_wrap=True)
+        kept = f" (what {options.run} holds is kept; the same command goes on)" if options.run.is_dir() else ""
+        console.print(f"[bold red]stopped:[/] {escape(str(error))}{kept}", highlight=False, soft_wrap=True)
         return 1
     return 0
 
