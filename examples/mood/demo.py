@@ -35,11 +35,11 @@ from examples.mood.results import (
 )
 from examples.mood.school import Knobs, School, TrialResult, open_school, train_student
 from llm_brain import LLMBrainError, LLMOptimizer, Student, TrainingSettings, record
+from llm_brain._atomic import write_atomically
 from llm_brain.backends import CachedBackend, LanguageBackend, LocalBackend, TracedBackend, resolve_model
 from llm_brain.errors import ModelNameError
 from llm_brain.optimize import Study
 from llm_brain.tracing import WandbRun, read_spans
-from llm_brain.tracing.atomic import write_atomically
 from llm_brain.training import TokenReader, read_messages
 
 HERE = Path(__file__).parent

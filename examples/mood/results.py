@@ -16,9 +16,9 @@ from rich.table import Table as Grid
 
 from examples.mood.interface import MOODS, Mood, MoodReader
 from examples.mood.school import School
+from llm_brain._atomic import write_atomically
 from llm_brain.optimize import Study
 from llm_brain.tracing import ConfusionMatrix, Curve, Prose, Table, write_report
-from llm_brain.tracing.atomic import write_atomically
 from llm_brain.training import Student
 
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from llm_brain._atomic import write_atomically
 from llm_brain.brain.config import BrainConfig
 from llm_brain.brain.model import Brain
 from llm_brain.errors import ArgumentError, CheckpointError
@@ -88,8 +87,8 @@ def save_brain(brain: Brain, folder: Path | str, extra: Mapping[str, Any] | None
         raise CheckpointError(message) from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / manifest.weights, weights)
-        _write(folder / MANIFEST, text.encode())
+        write_atomically(folder / manifest.weights, weights)
+        write_atomically(folder / MANIFEST, text)
     except OSError as error:
         message = f"the brain could not be saved to {folder}: {error}. What was there before is untouched"
         raise CheckpointError(message) from error
@@ -230,26 +229,6 @@ def _fingerprint(embedding: Tensor) -> dict[str, Any]:
     rows = torch.linspace(0, embedding.shape[0] - 1, min(FINGERPRINT_ROWS, embedding.shape[0])).long()
     sample = embedding[rows.to(embedding.device)].detach().to("cpu", torch.bfloat16).view(torch.int16)
     return {"shape": list(embedding.shape), "sha256": hashlib.sha256(sample.contiguous().numpy().tobytes()).hexdigest()}
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if os.name == "posix":
-        # The rename itself is on disk only when the folder is.
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 def _first(error: ValidationError) -> str:

@@ -26,7 +26,7 @@ from llm_brain.optimize.models import Hyperparameters, OptimizationInfo, Paramet
 from llm_brain.optimize.proposals import draw, is_turn_of_model, usable
 from llm_brain.optimize.space import point, search_space
 from llm_brain.optimize.study import Study, Trial
-from llm_brain.tracing.names import TRIAL
+from llm_brain.tracing.names import HYPERPARAMETERS, PROPOSER, SCORE, TRIAL
 from llm_brain.tracing.spans import span
 
 SCHEMA = 1
@@ -120,13 +120,13 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         for number in range(trials):
             with span("trial", {TRIAL: number}) as recorded:
                 trial = self._proposed(number)
-                recorded.set("llm_brain.proposer", trial.proposer)
-                recorded.content("llm_brain.hyperparameters", trial.run.hyperparameters)
+                recorded.set(PROPOSER, trial.proposer)
+                recorded.content(HYPERPARAMETERS, trial.run.hyperparameters)
                 if not trial.finished:
                     self._run(trial)
                 if trial.reflection is None and not self._is_reflected(number):
                     self._reflect(trial)
-                recorded.set("llm_brain.score", trial.run.score)
+                recorded.set(SCORE, trial.run.score)
             on_trial(trial)
         return self.study
 

@@ -20,7 +20,7 @@ from llm_brain.strategy.prompt import build_request
 from llm_brain.strategy.selection import selected_implementation
 from llm_brain.strategy.signature import FunctionSpec
 from llm_brain.strategy.words import is_json
-from llm_brain.tracing.names import FUNCTION
+from llm_brain.tracing.names import ARGUMENTS, ATTEMPTS, FUNCTION, REPAIRED, VALUE
 from llm_brain.tracing.spans import span
 
 DEFAULT_CONCURRENCY = 64
@@ -190,8 +190,14 @@ class TypedFunction:
 
     def _answer(self, arguments: Mapping[str, Any], sample: int) -> Details:
         implementation = selected_implementation(self.implementation)
-        with span(self.spec.qualified_name, {FUNCTION: self.spec.qualified_name}):
-            return implementation.call(self.spec, arguments, state=self._state(), sample=sample)
+        with span(self.spec.qualified_name, {FUNCTION: self.spec.qualified_name}) as here:
+            here.content(ARGUMENTS, arguments)
+            details = implementation.call(self.spec, arguments, state=self._state(), sample=sample)
+            if here.recording:
+                here.set(ATTEMPTS, details.attempts)
+                here.set(REPAIRED, details.repaired)
+                here.content(VALUE, details.value)
+            return details
 
     def _map(
         self,

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llm_brain._atomic import write_atomically
 from llm_brain.errors import missing_dependency
-from llm_brain.tracing.atomic import write_atomically
 from llm_brain.tracing.parts import Picture, lay_out
 from llm_brain.tracing.redaction import redact
 from llm_brain.tracing.sections import Section

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from llm_brain._atomic import write_atomically
 from llm_brain.errors import CheckpointError
-from llm_brain.tracing.atomic import write_atomically
 
 MANIFEST = "training.json"
 
@@ -81,7 +80,7 @@ def save_training(state: TrainingState, folder: Path) -> None:
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / manifest.tensors, data)
+        write_atomically(folder / manifest.tensors, data)
         write_atomically(folder / MANIFEST, json.dumps(manifest.model_dump(), indent=1))
     except OSError as error:
         message = f"the training could not be saved to {folder}: {error}. The checkpoint that was there is untouched"
@@ -134,15 +133,3 @@ class _Manifest(BaseModel):
     fingerprint: str
     tensors: str
     sha256: str
-
-
-def _write(path: Path, data: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with scratch.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llm_brain._atomic import write_atomically
 from llm_brain.errors import DataError
-from llm_brain.tracing.atomic import write_atomically
 
 TOLERANCE = 0.01
 

@@ -24,7 +24,7 @@ import torch
 from llm_brain.brain.checkpoint import load_brain, save_brain
 from llm_brain.brain.model import Brain
 from llm_brain.errors import DataError
-from llm_brain.tracing.names import STEP
+from llm_brain.tracing.names import METRIC, STEP
 from llm_brain.tracing.spans import span
 from llm_brain.training.averaging import RunningAverage
 from llm_brain.training.checkpoints import TrainingState, load_training, save_training
@@ -109,7 +109,7 @@ class _Trainer:
             with span("training epoch", {STEP: self.state.step}) as epoch:
                 metrics = self._epoch(feedback)
                 for name, value in metrics.items():
-                    epoch.set(f"llm_brain.metric.{name}", value)
+                    epoch.set(f"{METRIC}.{name}", value)
             on_epoch(metrics)
         self._load_best()
         return TrainingResult(self.brain, self.state.best or 0.0, self.state.history, resumed)

@@ -119,7 +119,8 @@ def test_naming_models_loads_no_heavy_library() -> None:
         "assert not heavy, heavy\n"
     )
     root = str(Path(llm_brain.errors.__file__).parents[1])
-    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": root}, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", program], check=False, env={"PYTHONPATH": root}, timeout=60)
+    assert ended.returncode == 0
 
 
 @pytest.mark.parametrize(

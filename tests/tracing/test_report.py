@@ -206,7 +206,7 @@ def test_any_numbers_can_be_shown(
     values: list[float],
 ) -> None:
     bars = Bars("bars", {str(place): value for place, value in enumerate(values)})
-    written(tmp_path, [Curve("any", "x", "y", series), bars])
+    assert "bars" in written(tmp_path, [Curve("any", "x", "y", series), bars])
 
 
 @pytest.mark.parametrize(

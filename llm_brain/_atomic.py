@@ -7,12 +7,12 @@ import secrets
 from pathlib import Path
 
 
-def write_atomically(path: Path | str, text: str) -> Path:
-    """Write `text` to `path` as UTF-8: into a temporary file beside it, synced to the disk, then renamed over it.
+def write_atomically(path: Path | str, content: str | bytes) -> Path:
+    """Write a file, text as UTF-8: into a temporary file beside it, synced to the disk, then renamed over it.
 
     Args:
         path: Where to. Missing folders are made.
-        text: What to write.
+        content: What to write.
 
     Returns:
         The path.
@@ -30,8 +30,8 @@ def write_atomically(path: Path | str, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with temporary.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
