@@ -11,6 +11,7 @@ FaultKind = Literal[
     "connection",
     "content_filter",
     "empty",
+    "incomplete",
     "length",
     "not_found",
     "protocol",
@@ -18,6 +19,7 @@ FaultKind = Literal[
     "rate_limit",
     "server",
     "timeout",
+    "too_large",
     "validation",
 ]
 

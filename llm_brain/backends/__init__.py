@@ -5,7 +5,9 @@
     traced, cached (answers)  layers, each a backend around a backend, in this order (`layer` is what they share)
     local                     a model on this machine: batching, engine, sampler and grammar are its parts
     embedded                  the one model that works without a key: fetched once, checked, converted
-    openai (openai_faults)    OpenAI and every compatible server
+    openai (openai_stream, openai_client)  OpenAI and every compatible server
+    http, faults              the way to a server, and what goes wrong there
+    asking, portal            one body for blocking and awaited calls; an event loop for those who do not await
     langchain                 any chat model of LangChain's
     estimate                  token counts where there is no tokenizer
 

@@ -9,13 +9,15 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import aclosing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from llm_brain.backends.answers import AnswerStore
+from llm_brain.backends.asking import Asking
 from llm_brain.backends.contract import Choice, LanguageBackend, Reply, Request, Usage
 from llm_brain.backends.layer import Layer
 
@@ -59,15 +61,29 @@ class CachedBackend(Layer):
         """The file that answers are kept in."""
         return self._answers.path
 
-    def chat_completion(self, request: Request) -> Reply:
+    async def around_chat(self, request: Request, inner: Asking) -> Reply:
         """Answer from the file, or ask the inner backend."""
         key = request_key(self.backend, "chat", request)
-        return self._through(key, lambda: self.backend.chat_completion(request), _reply)
+        return await self._through(key, inner, lambda: inner.chat(request), _reply)
 
-    def choose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
+    async def around_choice(self, request: Request, options: Sequence[str], inner: Asking) -> Choice:
         """Answer from the file, or ask the inner backend."""
         key = request_key(self.backend, "choose", request, options)
-        return self._through(key, lambda: self.backend.choose_from_options(request, options), _choice)
+        return await self._through(key, inner, lambda: inner.choose(request, options), _choice)
+
+    async def around_stream(self, request: Request, inner: Asking) -> AsyncGenerator[str | Reply, None]:
+        """Give the file's answer as one piece, or the inner backend's pieces; a whole reply is kept."""
+        key = request_key(self.backend, "chat", request)
+        kept = self._kept(key, _reply)
+        if kept is not None:
+            yield kept.text
+            yield kept
+            return
+        async with aclosing(inner.stream(request)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Reply) and not piece.cached:
+                    self._answers.put(key, asdict(piece))
+                yield piece
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
@@ -78,7 +94,9 @@ class CachedBackend(Layer):
         self._flights: dict[str, Future[Any]] = {}
         self._pid = os.getpid()
 
-    def _through(self, key: str, ask: Callable[[], Answer], read: Callable[[Mapping[str, Any]], Answer]) -> Answer:
+    async def _through(
+        self, key: str, inner: Asking, ask: Callable[[], Awaitable[Answer]], read: Callable[[Mapping[str, Any]], Answer]
+    ) -> Answer:
         if self._pid != os.getpid():
             self._begin()  # after a fork nobody is left who would answer what other threads were asking
         while True:
@@ -86,19 +104,23 @@ class CachedBackend(Layer):
             with self._asking:
                 flight = self._flights.setdefault(key, mine)
             if flight is mine:
-                return self._lead(key, mine, ask, read)
-            answer: Answer | None = flight.result()
+                return await self._lead(key, mine, ask, read)
+            answer: Answer | None = await inner.wait(flight)
             if answer is not None:
                 return replace(answer, cached=True)
 
-    def _lead(
-        self, key: str, flight: Future[Any], ask: Callable[[], Answer], read: Callable[[Mapping[str, Any]], Answer]
+    async def _lead(
+        self,
+        key: str,
+        flight: Future[Any],
+        ask: Callable[[], Awaitable[Answer]],
+        read: Callable[[Mapping[str, Any]], Answer],
     ) -> Answer:
-        """Answer for all threads that wait on this flight; they share a failure, and after an interruption try themselves."""
+        """Answer for all callers that wait on this flight; they share a failure, and after an interruption try themselves."""
         try:
             answer = self._kept(key, read)
             if answer is None:
-                answer = ask()
+                answer = await ask()
                 if not answer.cached:
                     self._answers.put(key, asdict(answer))
         except Exception as error:

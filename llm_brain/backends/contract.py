@@ -7,9 +7,13 @@ an answer is a field of `Request`, so that a cache can be keyed by it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
+from llm_brain.backends.portal import in_thread
+from llm_brain.errors import ReplyError
 
 Role = Literal["system", "user", "assistant"]
 PromptForm = Literal["chat", "completion"]
@@ -186,10 +190,46 @@ class LanguageBackend(ABC):
         Raises:
             BackendError: Of kind "validation" when the reply names none of the options or several.
         """
-        return choose_by_text(self, request, options)
+        return run_now(choose_by_text(Blocking(self), request, options))
+
+    def stream(self, request: Request) -> Generator[str | Reply, None, None]:
+        """Answer a request piece by piece: pieces of text as they come, and at the end the whole `Reply`.
+
+        This one gives the whole text as one piece.
+
+        Raises:
+            BackendError: The model gave no usable answer, or broke off; what came before is not an answer.
+        """
+        reply = self.chat_completion(request)
+        yield reply.text
+        yield reply
+
+    async def achat_completion(self, request: Request) -> Reply:
+        """Answer a request with text, awaited. This one waits in a thread."""
+        return await in_thread(self.chat_completion, request)
+
+    async def achoose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
+        """Choose one of the options, awaited."""
+        if type(self).choose_from_options is not LanguageBackend.choose_from_options:
+            return await in_thread(self.choose_from_options, request, options)
+        return await choose_by_text(Awaiting(self), request, options)
+
+    async def astream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
+        """Answer a request piece by piece, awaited."""
+        if type(self).stream is LanguageBackend.stream:
+            reply = await self.achat_completion(request)
+            yield reply.text
+            yield reply
+            return
+        pieces = self.stream(request)
+        try:
+            while (piece := await in_thread(next, pieces, None)) is not None:
+                yield piece
+        finally:
+            pieces.close()
 
 
-def choose_by_text(backend: LanguageBackend, request: Request, options: Sequence[str]) -> Choice:
+async def choose_by_text(asking: Asking, request: Request, options: Sequence[str]) -> Choice:
     """Ask a model for one of the options in words, and read the option out of its reply.
 
     Example:
@@ -197,18 +237,16 @@ def choose_by_text(backend: LanguageBackend, request: Request, options: Sequence
         ...     model_id = "yes"
         ...     def count_tokens(self, text): return 1
         ...     def chat_completion(self, request): return Reply("Yes.", "stop", self.model_id)
-        >>> choose_by_text(Yes(), Request((Message("user", "Well?"),)), ["yes", "no"]).option
+        >>> run_now(choose_by_text(Blocking(Yes()), Request((Message("user", "Well?"),)), ["yes", "no"])).option
         'yes'
     """
-    from llm_brain.errors import ReplyError
-
-    reply = backend.chat_completion(request)
+    reply = await asking.chat(request)
     exact: list[str] = []
     for read in (str.strip, _bare, lambda text: _bare(text).casefold()):
         exact = exact or [option for option in options if read(option) == read(reply.text)]
     if len(exact) != 1:
         shown = ", ".join(repr(option) for option in options)
-        message = f"the reply of {backend.model_id!r} is none of the options {shown}: {reply.text[:200]!r}"
+        message = f"the reply of {asking.backend.model_id!r} is none of the options {shown}: {reply.text[:200]!r}"
         raise ReplyError(message, raw=reply.text)
     return Choice(exact[0], None, reply.model, reply.usage, reply.cached)
 

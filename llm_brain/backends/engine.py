@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -182,7 +182,11 @@ class Engine:
     @idle_processors()
     @torch.inference_mode()
     def generate(
-        self, prompts: Sequence[list[int]], samplings: Sequence[Sampling], grammars: Sequence[Grammar | None]
+        self,
+        prompts: Sequence[list[int]],
+        samplings: Sequence[Sampling],
+        grammars: Sequence[Grammar | None],
+        watch: Callable[[int, Sequence[int]], None] | None = None,
     ) -> list[Generated]:
         """Continue each prompt until the model ends it, its grammar is complete, or its length limit is reached.
 
@@ -192,6 +196,7 @@ class Engine:
             prompts: Token ids of each prompt.
             samplings: How each row is drawn; equal seeds give equal draws whatever else is in the batch.
             grammars: What each row's text must conform to, or None for free text.
+            watch: Called at each step for each row that goes on, with the row and its tokens so far.
         """
         logits, cache, mask = self._prefill(prompts)
         ends = self._end_tokens()
@@ -200,6 +205,9 @@ class Engine:
         while True:
             # One token a row; rows that ended are dropped from the key-value cache too.
             drawn = [samplers[row].draw(logits[index]) for index, row in enumerate(alive)]
+            if watch is not None:
+                for row in alive:
+                    watch(row, samplers[row].tokens)
             going = [index for index, row in enumerate(alive) if not samplers[row].finished]
             if not going:
                 break

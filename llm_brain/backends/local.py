@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias, cast
 
+from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
 from llm_brain.backends.batching import Batcher
 from llm_brain.backends.contract import Choice, LanguageBackend, Reply, Request, Sampling, Usage
 from llm_brain.backends.embedded import MANIFEST
+from llm_brain.backends.portal import in_thread
 from llm_brain.errors import BackendError, LLMBrainError
 
 if TYPE_CHECKING:
     from llm_brain.backends.engine import Engine
     from llm_brain.backends.grammar import Grammar, GrammarCompiler
+
+_Answer: TypeAlias = "Reply | list[float]"
+_UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what a tokenizer makes of a character whose last bytes are still to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,7 @@ class _Question:
     options: tuple[list[int], ...] = ()
     sampling: Sampling | None = None
     grammar: Grammar | None = None
+    pieces: SimpleQueue[str | None] | None = None  # where the text so far is put, for who wants to see it grow
 
 
 class LocalBackend(LanguageBackend):
@@ -58,7 +66,7 @@ class LocalBackend(LanguageBackend):
         self.model_id = model_id or self.folder.name
         self._loading = threading.Lock()
         self._engine: Engine | None = None
-        self._batcher: Batcher[_Question, Reply | list[float]] = Batcher(
+        self._batcher: Batcher[_Question, _Answer] = Batcher(
             self._answer,
             kind=lambda question: question.sampling is None,
             size=lambda question: len(question.prompt),
@@ -108,11 +116,12 @@ class LocalBackend(LanguageBackend):
 
     def chat_completion(self, request: Request) -> Reply:
         """Generate a reply; under the request's schema, where it has one."""
-        prompt = self._prompt(request)
-        self._check_length(len(prompt), request.sampling.max_tokens)
-        # Compiled here and not in the batch, where a schema that cannot be enforced would fail the other callers too.
-        grammar = None if request.schema is None else self._grammars.compile(request.schema)
-        return cast("Reply", self._ask(_Question(prompt, sampling=_seeded(request), grammar=grammar)))
+        return cast("Reply", run_now(self._ask(self._to_generate(request), Blocking(self))))
+
+    async def achat_completion(self, request: Request) -> Reply:
+        """Generate a reply, awaited: no thread waits for it."""
+        await self._loaded()
+        return cast("Reply", await self._ask(self._to_generate(request), Awaiting(self)))
 
     def choose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
         """Choose the likeliest option, and tell how likely each one is.
@@ -121,6 +130,30 @@ class LocalBackend(LanguageBackend):
         is ended by what ends a turn, so that an option that begins another one is not favoured; in a text that is
         continued, options are scored as they stand.
         """
+        return run_now(self._choose(request, options, Blocking(self)))
+
+    async def achoose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
+        """Choose the likeliest option, awaited: no thread waits for it."""
+        await self._loaded()
+        return await self._choose(request, options, Awaiting(self))
+
+    def stream(self, request: Request) -> Generator[str | Reply, None, None]:
+        """Generate a reply, and give its text token by token."""
+        pieces: SimpleQueue[str | None] = SimpleQueue()
+        question = replace(self._to_generate(request), pieces=pieces)
+        future = self._batcher.submit(question)
+        future.add_done_callback(lambda _: pieces.put(None))
+        said = 0
+        while (text := pieces.get()) is not None:
+            if len(text) > said:
+                yield text[said:]
+                said = len(text)
+        reply = cast("Reply", run_now(self._ask(question, Blocking(self), future)))
+        if reply.text[said:]:
+            yield reply.text[said:]
+        yield reply
+
+    async def _choose(self, request: Request, options: Sequence[str], asking: Asking) -> Choice:
         if not options:
             message = f"{self.model_id!r} was given no options to choose from"
             raise BackendError(message, kind="bad_request")
@@ -128,11 +161,23 @@ class LocalBackend(LanguageBackend):
         end = [] if request.form == "completion" else self.engine.end_of_turn()
         encoded = tuple([*self.engine.encode(option), *end] for option in options)
         self._check_length(len(prompt), max(map(len, encoded)))
-        scores = cast("list[float]", self._ask(_Question(prompt, options=encoded)))
+        scores = cast("list[float]", await self._ask(_Question(prompt, options=encoded), asking))
         probabilities = _softmax(scores)
         best = max(range(len(options)), key=probabilities.__getitem__)
         usage = Usage(len(prompt), sum(len(option) for option in encoded))
         return Choice(options[best], probabilities, self.model_id, usage)
+
+    def _to_generate(self, request: Request) -> _Question:
+        prompt = self._prompt(request)
+        self._check_length(len(prompt), request.sampling.max_tokens)
+        # Compiled here and not in the batch, where a schema that cannot be enforced would fail the other callers too.
+        grammar = None if request.schema is None else self._grammars.compile(request.schema)
+        return _Question(prompt, sampling=_seeded(request), grammar=grammar)
+
+    async def _loaded(self) -> None:
+        """Load the model in a thread: it takes seconds, in which an event loop has other things to do."""
+        if self._engine is None:
+            await in_thread(getattr, self, "engine")
 
     def _prompt(self, request: Request) -> list[int]:
         if request.form == "completion":
@@ -144,14 +189,17 @@ class LocalBackend(LanguageBackend):
             message = f"{self.model_id!r} cannot take this as a chat: {error}"
             raise BackendError(message, kind="bad_request") from error
 
-    def _ask(self, question: _Question) -> Reply | list[float]:
+    async def _ask(self, question: _Question, asking: Asking, asked: Future[_Answer] | None = None) -> _Answer:
+        future = asked or self._batcher.submit(question)
         try:
-            return self._batcher.submit(question).result()
+            return await asking.wait(future)
         except LLMBrainError:
             raise
         except Exception as error:  # torch raises what it likes, when memory runs out, say
             message = f"{self.model_id!r} failed on this machine: {type(error).__name__}: {error}"
             raise BackendError(message, kind="server") from error
+        finally:
+            future.cancel()  # where nobody waits any more; what has ended stays as it is
 
     def _check_length(self, prompt: int, reply: int) -> None:
         if not prompt:
@@ -165,21 +213,29 @@ class LocalBackend(LanguageBackend):
             )
             raise BackendError(message, kind="bad_request")
 
-    def _answer(self, questions: Sequence[_Question]) -> Sequence[Reply | list[float]]:
+    def _answer(self, questions: Sequence[_Question]) -> Sequence[_Answer]:
         prompts = [question.prompt for question in questions]
         if questions[0].sampling is None:
             return list(self.engine.score(prompts, [question.options for question in questions]))
         grammars = [question.grammar for question in questions]
         samplings = [question.sampling or Sampling() for question in questions]
-        decode = self.engine.tokenizer.decode
+
+        def decode(tokens: Sequence[int]) -> str:
+            return str(self.engine.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+        def watch(row: int, tokens: Sequence[int]) -> None:
+            pieces = questions[row].pieces
+            if pieces is not None and not (text := decode(tokens)).endswith(_UNFINISHED):
+                pieces.put(text)
+
         return [
             Reply(
-                str(decode(list(generated.tokens), skip_special_tokens=True)),
+                decode(generated.tokens),
                 "stop" if generated.ended else "length",
                 self.model_id,
                 Usage(len(prompt), len(generated.tokens)),
             )
-            for prompt, generated in zip(prompts, self.engine.generate(prompts, samplings, grammars), strict=True)
+            for prompt, generated in zip(prompts, self.engine.generate(prompts, samplings, grammars, watch), strict=True)
         ]
 
 

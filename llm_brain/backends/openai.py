@@ -1,32 +1,35 @@
 """OpenAI, and every server that speaks its language (vLLM, Ollama, llama.cpp's server): chat completions over HTTP.
 
-    Request -> the body of a POST -> the `openai` client, one attempt, no redirects -> the reply's JSON, looked at piece by
-    piece -> Reply
-
-The client's own reading of replies is left out: it hands on an HTML page or an empty list of choices as if it were fine.
+Request -> the body of a POST -> `HttpServer`, one attempt, no redirects -> the reply's JSON, looked at with care -> Reply
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
-import threading
-import weakref
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from llm_brain.backends.contract import LanguageBackend, Reply, Request, Usage
+from pydantic_core import from_json
+
+from llm_brain.backends.contract import LanguageBackend, Reply, Request
 from llm_brain.backends.estimate import estimate_tokens
-from llm_brain.backends.openai_faults import clipped, fault_in_body, fault_of
+from llm_brain.backends.faults import clipped, fault_in_body, status_fault
+from llm_brain.backends.http import HttpServer, StatusError
+from llm_brain.backends.openai_stream import StreamedReply, read_events, usage_of
+from llm_brain.backends.portal import portal
 from llm_brain.errors import BackendError, MissingKeyError
 from llm_brain.tracing.redaction import REDACTED, SHORTEST_SECRET, keep_secret, redact
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from openai import AsyncOpenAI, OpenAI
+
+    from llm_brain.backends.openai_client import OpenAIClient
 
 HOSTED: Final = "https://api.openai.com/v1"
-_NO_KEY: Final = "none"  # the client wants some key, even for a server that asks for none
+_PATH: Final = "/chat/completions"
 
 
 class OpenAIBackend(LanguageBackend):
@@ -38,7 +41,9 @@ class OpenAIBackend(LanguageBackend):
         model: The model's name, as the server knows it.
         base_url: The server's address, up to and with `/v1`; `$OPENAI_BASE_URL` or OpenAI's own by default.
         api_key: The key; `$OPENAI_API_KEY` by default. A server at a `base_url` may do without.
-        timeout: The longest wait for the server in seconds: to connect, and for each next piece of the reply.
+        timeout: The longest time for a whole reply, in seconds.
+        client: A client of the `openai` package that is to carry the requests, with its own address, key, timeout and rules
+            about redirects; for Azure's sign-in, say. It costs several times the processor time of the way without it.
 
     Raises:
         MissingKeyError: OpenAI itself was named and there is no key.
@@ -51,26 +56,40 @@ class OpenAIBackend(LanguageBackend):
         10
     """
 
-    def __init__(self, model: str, *, base_url: str | None = None, api_key: str | None = None, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 60.0,
+        client: OpenAI | AsyncOpenAI | None = None,
+    ) -> None:
         self.model_id = model
         self.timeout = timeout
-        given = base_url or os.environ.get("OPENAI_BASE_URL")
-        key = api_key or os.environ.get("OPENAI_API_KEY")
-        if not key and not given:
-            message = (
-                f"no key for the model {model!r} at {HOSTED}: set the environment variable OPENAI_API_KEY, or give `api_key`; "
-                "for a server of your own, give `base_url` or set OPENAI_BASE_URL"
-            )
-            raise MissingKeyError(message)
+        self._server: HttpServer | OpenAIClient
+        if client is not None:
+            from llm_brain.backends.openai_client import OpenAIClient
+
+            self._server = OpenAIClient(client)
+            given: str | None = self._server.url
+            key: str | None = client.api_key
+        else:
+            given = base_url or os.environ.get("OPENAI_BASE_URL")
+            key = api_key or os.environ.get("OPENAI_API_KEY")
+            if not key and not given:
+                message = (
+                    f"no key for the model {model!r} at {HOSTED}: set the environment variable OPENAI_API_KEY, or give "
+                    "`api_key`; for a server of your own, give `base_url` or set OPENAI_BASE_URL"
+                )
+                raise MissingKeyError(message)
+            self._server = HttpServer(_plain(given or HOSTED), _sign_in(given or HOSTED, key), timeout=timeout)
         self._url = given or HOSTED
         self._key = key or None
         if key:
             keep_secret(key)
         # OpenAI's newer models refuse `max_tokens`, and many other servers do not know the name that replaced it.
-        self._limit_name = "max_tokens" if given else "max_completion_tokens"
-        self._building = threading.Lock()
-        self._client: OpenAI | None = None
-        self._client_pid = 0
+        self._limit_name = "max_completion_tokens" if self._url == HOSTED else "max_tokens"
 
     def __repr__(self) -> str:
         return f"OpenAIBackend({self.model_id!r}, base_url={self.base_url!r})"
@@ -98,49 +117,62 @@ class OpenAIBackend(LanguageBackend):
         Raises:
             BackendError: There is no usable reply. The key is cut out of every message.
         """
-        answer = self._answer(request)
+        return portal().run(self.achat_completion(request))
+
+    async def achat_completion(self, request: Request) -> Reply:
+        """Ask the server once, awaited."""
+        answer = await self._answer(request)
         # Raised out here: an exception of the client would stay attached to one raised where it is handled, and it may
         # quote the key.
         if isinstance(answer, BackendError):
             raise answer
         return answer
 
-    def close(self) -> None:
-        """Close the connections; the next call opens new ones."""
-        with self._building:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+    def stream(self, request: Request) -> Generator[str | Reply, None, None]:
+        """Ask the server once, and give the reply piece by piece.
 
-    def _answer(self, request: Request) -> Reply | BackendError:
-        if request.form != "chat":
-            message = f"{self.model_id!r} at {self.base_url} takes the turns of a chat, not a text to be continued"
-            return BackendError(message, kind="bad_request")
+        Raises:
+            BackendError: Of kind "incomplete" when the reply breaks off; `raw` holds what had come.
+        """
+        return portal().iterate(self.astream(request))
+
+    async def astream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
+        """Ask the server once, and give the reply piece by piece, awaited."""
+        fault: BackendError | None = None
+        streamed = StreamedReply(self.model_id, self.base_url)
         try:
-            response = self._connected().chat.completions.with_raw_response.create(**self._body(request))
-            return self._read(response.content)
+            self._check_form(request)
+            body = {**self._body(request), "stream": True, "stream_options": {"include_usage": True}}
+            async for event in read_events(self._server.lines(_PATH, body)):
+                piece = streamed.take(event)
+                if piece:
+                    yield piece
+            yield streamed.reply(self._text)
+        except StatusError as error:
+            fault = status_fault(error.status, error.content, model=self.model_id, base_url=self.base_url)
+        except BackendError as error:
+            fault = error
+        if fault is not None:
+            raise self._hidden(fault)
+
+    def close(self) -> None:
+        """Close the connections that blocking calls share; the next call opens new ones."""
+        portal().run(self._server.close())
+
+    async def _answer(self, request: Request) -> Reply | BackendError:
+        try:
+            self._check_form(request)
+            status, content = await self._server.post(_PATH, self._body(request))
+            if status != 200:  # noqa: PLR2004
+                return self._hidden(status_fault(status, content, model=self.model_id, base_url=self.base_url))
+            return self._read(content)
         except BackendError as error:
             return self._hidden(error)
-        except Exception as error:  # noqa: BLE001 - the client, its HTTP library and its JSON encoder raise what they like
-            return self._hidden(fault_of(error, model=self.model_id, base_url=self.base_url))
 
-    def _connected(self) -> OpenAI:
-        with self._building:
-            # A connection must not be shared with a forked child.
-            if self._client is None or self._client_pid != os.getpid():
-                from openai import DefaultHttpxClient, OpenAI
-
-                self._client = OpenAI(
-                    api_key=self._key or _NO_KEY,
-                    base_url=self._url,
-                    timeout=self.timeout,
-                    max_retries=0,
-                    http_client=DefaultHttpxClient(follow_redirects=False, timeout=self.timeout),
-                )
-                self._client_pid = os.getpid()
-                # Connections are closed with the backend, not whenever the collector of garbage comes to them.
-                weakref.finalize(self, self._client.close)
-            return self._client
+    def _check_form(self, request: Request) -> None:
+        if request.form != "chat":
+            message = f"{self.model_id!r} at {self.base_url} takes the turns of a chat, not a text to be continued"
+            raise BackendError(message, kind="bad_request")
 
     def _body(self, request: Request) -> dict[str, Any]:
         sampling = request.sampling
@@ -161,10 +193,7 @@ class OpenAIBackend(LanguageBackend):
         return body
 
     def _read(self, content: bytes) -> Reply:
-        try:
-            body = json.loads(content)
-        except (ValueError, RecursionError):
-            body = None
+        body = _json(content)
         if not isinstance(body, dict) or not ("choices" in body or "error" in body):
             message = f"{self.base_url} did not answer with a chat completion: {clipped(content)}"
             raise BackendError(message, kind="protocol", retryable=True)
@@ -186,7 +215,7 @@ class OpenAIBackend(LanguageBackend):
             self._without_key(text) if len(self._key or "") >= SHORTEST_SECRET else text,
             _word(choice.get("finish_reason")) or "unknown",
             _word(served) or self.model_id,
-            _usage(body.get("usage")),
+            usage_of(body.get("usage")),
         )
 
     def _text(self, said: Mapping[str, Any], finish: object) -> str:
@@ -223,14 +252,35 @@ def _shown(url: str) -> str:
         return "an address that is none"
 
 
+def _plain(url: str) -> str:
+    """Take a user and a password out of an address, as they are sent in a header, and the slash at its end."""
+    try:
+        parts = urlsplit(url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+    except ValueError:
+        return url
+
+
+def _sign_in(url: str, key: str | None) -> dict[str, str]:
+    if key:
+        return {"Authorization": f"Bearer {key}"}
+    try:
+        user = urlsplit(url).netloc.rpartition("@")[0]
+    except ValueError:
+        return {}
+    return {"Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"} if user else {}
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return from_json(content)
+    except ValueError:
+        pass
+    try:
+        return json.loads(content)  # takes what is on the border: half a surrogate pair, say
+    except (ValueError, RecursionError):
+        return None
+
+
 def _word(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _usage(value: object) -> Usage | None:
-    if not isinstance(value, dict):
-        return None
-    read, written = value.get("prompt_tokens"), value.get("completion_tokens")
-    if type(read) is not int or type(written) is not int or read < 0 or written < 0:
-        return None
-    return Usage(read, written)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 
+from llm_brain.backends.asking import Asking
 from llm_brain.backends.contract import Choice, LanguageBackend, Reply, Request
 from llm_brain.backends.layer import Layer
 from llm_brain.errors import BackendError
 from llm_brain.tracing import names
 from llm_brain.tracing.spans import Span, span
-
-Answer = TypeVar("Answer", Reply, Choice)
+from llm_brain.tracing.streams import inside
 
 
 class TracedBackend(Layer):
@@ -53,25 +53,39 @@ class TracedBackend(Layer):
         """How many calls were answered from a cache."""
         return self._cached_calls
 
-    def chat_completion(self, request: Request) -> Reply:
+    async def around_chat(self, request: Request, inner: Asking) -> Reply:
         """Ask the inner backend inside a span named "chat MODEL"."""
-        with self._span("chat", request) as here:
-            reply = self._counted(lambda: self.backend.chat_completion(request), here)
-            if here.recording:
-                here.set(names.RESPONSE_FINISH_REASONS, [reply.finish_reason])
-                self._tell(here, reply, {**_part(reply.text), "finish_reason": reply.finish_reason})
+        with self._span("chat", request) as here, self._counted(here) as answers:
+            reply = await inner.chat(request)
+            answers.append(reply)
+            self._tell_reply(here, reply)
         return reply
 
-    def choose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
+    async def around_choice(self, request: Request, options: Sequence[str], inner: Asking) -> Choice:
         """Ask the inner backend inside a span named "choose MODEL"."""
-        with self._span("choose", request) as here:
+        with self._span("choose", request) as here, self._counted(here) as answers:
             here.content(names.OPTIONS, list(options))
-            choice = self._counted(lambda: self.backend.choose_from_options(request, options), here)
+            choice = await inner.choose(request, options)
+            answers.append(choice)
             if here.recording:
                 if choice.probabilities is not None:
                     here.set(names.PROBABILITIES, choice.probabilities)
                 self._tell(here, choice, _part(choice.option))
         return choice
+
+    def around_stream(self, request: Request, inner: Asking) -> AsyncGenerator[str | Reply, None]:
+        """Ask the inner backend inside a span named "chat MODEL", which lasts until the last piece."""
+        here = self._span("chat", request)
+        return inside(here, self._streamed(here, inner.stream(request)))
+
+    async def _streamed(self, here: Span, pieces: AsyncGenerator[str | Reply, None]) -> AsyncGenerator[str | Reply, None]:
+        async with aclosing(pieces):
+            with self._counted(here) as answers:
+                async for piece in pieces:
+                    if isinstance(piece, Reply):
+                        answers.append(piece)
+                        self._tell_reply(here, piece)
+                    yield piece
 
     def _span(self, verb: str, request: Request) -> Span:
         here = span(f"{verb} {self.model_id}")
@@ -93,22 +107,28 @@ class TracedBackend(Layer):
             here.content(names.INPUT_MESSAGES, [{"role": turn.role, **_part(turn.content)} for turn in request.messages])
         return here
 
-    def _counted(self, ask: Callable[[], Answer], here: Span) -> Answer:
-        cached = False
+    @contextmanager
+    def _counted(self, here: Span) -> Iterator[list[Reply | Choice]]:
+        """Count a call; its answer, if there is one, is put into the list."""
+        answers: list[Reply | Choice] = []
         try:
-            answer = ask()
-            cached = answer.cached
+            yield answers
         except BackendError as error:
             here.set(names.FAULT, error.kind)
             here.set(names.ERROR_TYPE, error.kind)
             raise
         finally:
+            cached = bool(answers) and answers[0].cached
             with self._counting:
                 self._calls += not cached
                 self._cached_calls += cached
             if self._on_call is not None:
                 self._on_call(cached)
-        return answer
+
+    def _tell_reply(self, here: Span, reply: Reply) -> None:
+        if here.recording:
+            here.set(names.RESPONSE_FINISH_REASONS, [reply.finish_reason])
+            self._tell(here, reply, {**_part(reply.text), "finish_reason": reply.finish_reason})
 
     def _tell(self, here: Span, answer: Reply | Choice, said: dict[str, object]) -> None:
         here.set(names.CACHED, answer.cached)
@@ -117,6 +137,26 @@ class TracedBackend(Layer):
             here.set(names.INPUT_TOKENS, answer.usage.input_tokens)
             here.set(names.OUTPUT_TOKENS, answer.usage.output_tokens)
         here.content(names.OUTPUT_MESSAGES, [{"role": "assistant", **said}])
+
+
+def traced(backend: LanguageBackend) -> LanguageBackend:
+    """Put the layer around a backend, unless it is in it already.
+
+    Example:
+        >>> class Model(LanguageBackend):
+        ...     model_id = "model"
+        ...     def count_tokens(self, text): return 1
+        ...     def chat_completion(self, request): return Reply("hello", "stop", self.model_id)
+        >>> model = traced(Model())
+        >>> type(model).__name__, traced(model) is model
+        ('TracedBackend', True)
+    """
+    inner = backend
+    while isinstance(inner, Layer):
+        if isinstance(inner, TracedBackend):
+            return backend
+        inner = inner.backend
+    return TracedBackend(backend)
 
 
 def _part(text: str) -> dict[str, object]:

@@ -93,7 +93,9 @@ class _Copier:
             return f"<{_type_name(value)}: contains itself>"
         self._open.add(id(value))
         try:
-            return self._mapping(value, depth) if isinstance(value, Mapping) else self._sequence(value, depth)
+            if type(value) is dict or (type(value) is not list and isinstance(value, Mapping)):
+                return self._mapping(value, depth)
+            return self._sequence(value, depth)
         finally:
             self._open.discard(id(value))
 

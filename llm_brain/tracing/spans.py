@@ -18,7 +18,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, Token
 from pathlib import Path
 from types import TracebackType
@@ -139,19 +139,30 @@ class Span:
         if self.tracer.capture_content:
             self.attributes[name] = json_safe(value)
 
-    def __enter__(self) -> Self:
-        self._token = _current.set(self)
+    def begin(self) -> None:
+        """Begin without making this span the current one: for what is done in pieces. `end` belongs to it."""
         self.start_ns = time.time_ns()
         self._begun_ns = time.perf_counter_ns()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End and write what `begin` began."""
+        # The wall clock may jump while the span runs; its length may not.
+        self.tracer.write(self, self.start_ns + time.perf_counter_ns() - self._begun_ns, error)
+
+    def current(self) -> AbstractContextManager[None]:
+        """Make this span, which `begin` began, the current one inside a block."""
+        return _being(self)
+
+    def __enter__(self) -> Self:
+        self._token = _current.set(self)
+        self.begin()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        # The wall clock may jump while the span runs; its length may not.
-        end_ns = self.start_ns + time.perf_counter_ns() - self._begun_ns
         if self._token is not None:
             _restore(self._token)
             self._token = None
-        self.tracer.write(self, end_ns, error)
+        self.end(error)
 
 
 class Tracer:
@@ -238,6 +249,18 @@ class _SilentSpan(Span):
     def content(self, name: str, value: object) -> None:
         return
 
+    @override
+    def begin(self) -> None:
+        return
+
+    @override
+    def end(self, error: BaseException | None = None) -> None:
+        return
+
+    @override
+    def current(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def __enter__(self) -> Self:
         return self
 
@@ -268,6 +291,15 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception:
         return "<unreadable message>"
+
+
+@contextmanager
+def _being(here: Span) -> Iterator[None]:
+    token = _current.set(here)
+    try:
+        yield
+    finally:
+        _restore(token)
 
 
 def _restore(token: Token[Tracer | Span | None]) -> None:

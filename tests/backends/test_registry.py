@@ -12,7 +12,6 @@ import pytest
 
 import llm_brain.errors
 from llm_brain.backends import LanguageBackend, LocalBackend, OpenAIBackend, Reply, Request, resolve_model
-from llm_brain.backends.contract import choose_by_text
 from llm_brain.backends.registry import check_model_name
 from llm_brain.errors import BackendError, MissingKeyError, ModelNameError, ReplyError, WeightsError
 
@@ -135,13 +134,13 @@ def test_naming_models_loads_no_heavy_library() -> None:
     ],
 )
 def test_an_option_is_read_out_of_a_reply(reply: str, options: list[str], chosen: str) -> None:
-    assert choose_by_text(Saying(reply), Request(()), options).option == chosen
+    assert Saying(reply).choose_from_options(Request(()), options).option == chosen
 
 
 @pytest.mark.parametrize(("reply", "options"), [("maybe", ["yes", "no"]), ("YES", ["yes", "Yes"]), ("yes", [])])
 def test_a_reply_that_names_no_option_or_several_is_an_error(reply: str, options: list[str]) -> None:
     with pytest.raises(ReplyError, match="none of the options") as caught:
-        choose_by_text(Saying(reply), Request(()), options)
+        Saying(reply).choose_from_options(Request(()), options)
     assert caught.value.raw == reply
 
 

@@ -1,0 +1,158 @@
+"""One body for blocking and for awaited calls: how code that is written once, with `await`, asks a backend either way.
+
+A body is a coroutine that awaits nothing but its `Asking`. Over `Awaiting` it is awaited as any coroutine. Over `Blocking`
+nothing in it ever suspends, so `run_now` carries it to its end in one step, without an event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Sequence
+from concurrent.futures import Future
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from llm_brain.backends.contract import Choice, LanguageBackend, Reply, Request
+
+Result = TypeVar("Result")
+
+
+class Asking(Protocol):
+    """A way of asking a backend: `Blocking` or `Awaiting`."""
+
+    backend: LanguageBackend
+
+    async def chat(self, request: Request) -> Reply:
+        """Ask for a reply."""
+        ...
+
+    async def choose(self, request: Request, options: Sequence[str]) -> Choice:
+        """Ask for one of the options."""
+        ...
+
+    def stream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
+        """Ask for a reply piece by piece."""
+        ...
+
+    async def wait(self, future: Future[Result]) -> Result:
+        """Wait for what another caller is asking."""
+        ...
+
+
+class Blocking:
+    """Asks by the backend's blocking methods.
+
+    Example:
+        >>> from llm_brain.backends import LanguageBackend, Message, Reply, Request
+        >>> class Model(LanguageBackend):
+        ...     model_id = "model"
+        ...     def count_tokens(self, text): return 1
+        ...     def chat_completion(self, request): return Reply("hello", "stop", self.model_id)
+        >>> run_now(Blocking(Model()).chat(Request((Message("user", "Say hello."),)))).text
+        'hello'
+    """
+
+    __slots__ = ("backend",)
+
+    def __init__(self, backend: LanguageBackend) -> None:
+        self.backend = backend
+
+    async def chat(self, request: Request) -> Reply:
+        """Ask for a reply."""
+        return self.backend.chat_completion(request)
+
+    async def choose(self, request: Request, options: Sequence[str]) -> Choice:
+        """Ask for one of the options."""
+        return self.backend.choose_from_options(request, options)
+
+    async def stream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
+        """Ask for a reply piece by piece."""
+        for piece in self.backend.stream(request):
+            yield piece
+
+    async def wait(self, future: Future[Result]) -> Result:
+        """Wait for what another caller is asking."""
+        return future.result()
+
+
+class Awaiting:
+    """Asks by the backend's `async` methods.
+
+    Example:
+        >>> import asyncio
+        >>> from llm_brain.backends import LanguageBackend, Message, Reply, Request
+        >>> class Model(LanguageBackend):
+        ...     model_id = "model"
+        ...     def count_tokens(self, text): return 1
+        ...     def chat_completion(self, request): return Reply("hello", "stop", self.model_id)
+        >>> asyncio.run(Awaiting(Model()).chat(Request((Message("user", "Say hello."),)))).text
+        'hello'
+    """
+
+    __slots__ = ("backend",)
+
+    def __init__(self, backend: LanguageBackend) -> None:
+        self.backend = backend
+
+    async def chat(self, request: Request) -> Reply:
+        """Ask for a reply."""
+        return await self.backend.achat_completion(request)
+
+    async def choose(self, request: Request, options: Sequence[str]) -> Choice:
+        """Ask for one of the options."""
+        return await self.backend.achoose_from_options(request, options)
+
+    async def stream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
+        """Ask for a reply piece by piece."""
+        async with aclosing(self.backend.astream(request)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def wait(self, future: Future[Result]) -> Result:
+        """Wait for what another caller is asking; to be cancelled here is not to cancel it there."""
+        return await asyncio.shield(asyncio.wrap_future(future))
+
+
+def run_now(body: Coroutine[Any, Any, Result]) -> Result:
+    """Carry a body over `Blocking` to its end.
+
+    Example:
+        >>> async def answer():
+        ...     return 42
+        >>> run_now(answer())
+        42
+    """
+    try:
+        body.send(None)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    body.close()
+    message = "a body over blocking calls awaited something else"
+    raise RuntimeError(message)
+
+
+def iterate_now(items: AsyncGenerator[Result, None]) -> Generator[Result, None, None]:
+    """Go through a generator over `Blocking`, item by item; it is closed when the caller stops early.
+
+    Example:
+        >>> async def count():
+        ...     yield 1
+        ...     yield 2
+        >>> list(iterate_now(count()))
+        [1, 2]
+    """
+    try:
+        while True:
+            try:
+                item = run_now(_next(items))
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        run_now(items.aclose())
+
+
+async def _next(items: AsyncIterator[Result]) -> Result:
+    return await anext(items)

@@ -1,0 +1,154 @@
+"""An event loop in a thread of its own, for callers that do not await: they hand in a coroutine and wait for its result.
+
+One loop serves the whole process, so connections are shared between blocking callers and live as long as it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextvars
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+Result = TypeVar("Result")
+
+_MOST_THREADS: Final = 256
+
+
+class Portal:
+    """An event loop in a daemon thread, begun at the first use.
+
+    Example:
+        >>> async def answer():
+        ...     return 42
+        >>> Portal().run(answer())
+        42
+    """
+
+    def __init__(self) -> None:
+        self._beginning = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._inner: Portal | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Wait for a coroutine's result; it runs in the caller's context. Ctrl-C cancels it.
+
+        A blocking call inside of what runs here (in a pydantic validator, say) would wait for its own loop for ever, so it
+        gets another one.
+        """
+        if threading.current_thread() is self._thread:
+            return self._within().run(coroutine)
+        future = self.submit(coroutine)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+        """Begin a coroutine, in the caller's context."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._running())
+
+    def iterate(self, items: AsyncIterator[Result]) -> Generator[Result, None, None]:
+        """Go through an asynchronous iterator; it is closed when the caller stops early."""
+        context = contextvars.copy_context()
+        try:
+            while True:
+                try:
+                    yield context.run(self.run, _next(items))
+                except StopAsyncIteration:
+                    return
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                context.run(self.run, close())
+
+    def stop(self) -> None:
+        """End the loop and its thread, and close what is open in it."""
+        with self._beginning:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is not None and thread is not None and thread.is_alive():
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(timeout=1.0)
+
+    def _within(self) -> Portal:
+        with self._beginning:
+            self._inner = self._inner or Portal()
+            return self._inner
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._beginning:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="llm_brain-portal", daemon=True)
+                self._thread.start()
+            return self._loop
+
+
+def portal() -> Portal:
+    """Return this process's portal. A forked child has one of its own: threads do not survive a fork.
+
+    Example:
+        >>> portal() is portal()
+        True
+    """
+    with _making:
+        found = _portals.get(os.getpid())
+        if found is None:
+            found = _portals[os.getpid()] = Portal()
+            atexit.register(found.stop)
+        return found
+
+
+async def in_thread(function: Callable[..., Result], *args: Any) -> Result:
+    """Await a blocking function. asyncio's own threads are too few on a machine with two processors: these mostly wait.
+
+    Example:
+        >>> portal().run(in_thread(len, "four"))
+        4
+    """
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_threads(), context.run, function, *args)
+
+
+_making = threading.Lock()
+_portals: Final[dict[int, Portal]] = {}
+_pools: Final[dict[int, ThreadPoolExecutor]] = {}
+
+
+def _threads() -> ThreadPoolExecutor:
+    with _making:
+        pool = _pools.get(os.getpid())
+        if pool is None:
+            pool = _pools[os.getpid()] = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="llm_brain-waiting")
+        return pool
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+async def _next(items: AsyncIterator[Result]) -> Result:
+    # As a coroutine: what `anext` gives is only awaitable.
+    return await anext(items)
+
+
+def _renew_locks() -> None:
+    # Another thread may have held a lock at the moment of the fork, and will never give it back in the child.
+    global _making  # noqa: PLW0603
+    _making = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
