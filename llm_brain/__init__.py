@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from llm_brain.strategy.declarations import examples as examples
     from llm_brain.strategy.declarations import sampled as sampled
     from llm_brain.strategy.decorator import llm_strategy as llm_strategy
+    from llm_brain.strategy.explicit import llm_explicit_function as llm_explicit_function
+    from llm_brain.strategy.explicit import llm_function as llm_function
     from llm_brain.strategy.implementation import Details as Details
+    from llm_brain.strategy.public_state import Hidden as Hidden
     from llm_brain.strategy.selection import use_model as use_model
+    from llm_brain.strategy.views import typed as typed
     from llm_brain.tracing.spans import record as record
     from llm_brain.training.loop import train as train
     from llm_brain.training.settings import TrainingSettings as TrainingSettings
@@ -35,16 +39,20 @@ __getattr__, __dir__, __all__ = attach(
         "Brain": "brain.model",
         "BrainConfig": "brain.config",
         "Details": "strategy.implementation",
+        "Hidden": "strategy.public_state",
         "LLMBrainError": "errors",
         "LLMOptimizer": "optimize.optimizer",
         "Likelihood": "strategy.declarations",
         "Student": "training.student",
         "TrainingSettings": "training.settings",
         "examples": "strategy.declarations",
+        "llm_explicit_function": "strategy.explicit",
+        "llm_function": "strategy.explicit",
         "llm_strategy": "strategy.decorator",
         "record": "tracing.spans",
         "sampled": "strategy.declarations",
         "train": "training.loop",
+        "typed": "strategy.views",
         "use_model": "strategy.selection",
     },
 )

@@ -46,6 +46,15 @@ class DefinitionError(LLMBrainError, ValueError):
     """
 
 
+class AnnotationError(DefinitionError, TypeError):
+    """A parameter has no annotation, so that neither its argument could be checked nor a model be told what it is.
+
+    Example:
+        >>> issubclass(AnnotationError, TypeError), issubclass(AnnotationError, ValueError)
+        (True, True)
+    """
+
+
 class ArgumentError(LLMBrainError, ValueError):
     """An argument of a typed function does not fit its declared type. Raised before any model is asked.
 

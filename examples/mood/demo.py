@@ -34,7 +34,7 @@ from examples.mood.results import (
     write_page,
 )
 from examples.mood.school import Knobs, School, TrialResult, open_school, train_student
-from llm_brain import LLMBrainError, LLMOptimizer, Student, TrainingSettings, record
+from llm_brain import LLMBrainError, LLMOptimizer, Student, TrainingSettings, llm_strategy, record, typed
 from llm_brain._atomic import write_atomically
 from llm_brain.backends import CachedBackend, LanguageBackend, LocalBackend, TracedBackend, resolve_model
 from llm_brain.errors import ModelNameError
@@ -156,12 +156,12 @@ def best_folder(study: Study[Any, Any, Any], run: Path) -> Path:
 def answer_gold(school: School, student: Student, gold: Sequence[dict[str, Any]], display: Display) -> dict[str, list[Any]]:
     """Let everyone answer the gold set through the same interface."""
     messages = [line["message"] for line in gold]
-    plain = MoodReader.using(school.model)()  # type: ignore[attr-defined]
+    plain, brain = llm_strategy(school.model)(MoodReader)(), student_reader(student)
     tick = partial(display.stage, total=len(messages))
     return {
-        "teacher": school.reader.mood.map(messages, on_result=tick("the teacher answers the gold set")),  # type: ignore[attr-defined]
-        "teacher, uncalibrated": plain.mood.map(messages),
-        "brain": student_reader(student).mood.map(messages, concurrency=1, on_result=tick("the brain answers the gold set")),  # type: ignore[attr-defined]
+        "teacher": typed(school.reader.mood).map(messages, on_result=tick("the teacher answers the gold set")),
+        "teacher, uncalibrated": typed(plain.mood).map(messages),
+        "brain": typed(brain.mood).map(messages, concurrency=1, on_result=tick("the brain answers the gold set")),
         "TF-IDF baseline": baseline_answers(school, messages),
     }
 
@@ -174,7 +174,7 @@ def timings(model: LanguageBackend, student: Student, gold: Sequence[dict[str, A
     messages = [line["message"] for line in gold[:TIMED]]
     kept = run / "teacher_seconds_a_call.json"
     if not kept.exists():
-        teacher = seconds_a_call(MoodReader.using(model)(), messages)  # type: ignore[attr-defined]
+        teacher = seconds_a_call(llm_strategy(model)(MoodReader)(), messages)
         write_atomically(kept, json.dumps(teacher))
     teacher = json.loads(kept.read_text(encoding="utf-8"))
     brain = seconds_a_call(student_reader(student), messages)

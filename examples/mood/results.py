@@ -16,6 +16,7 @@ from rich.table import Table as Grid
 
 from examples.mood.interface import MOODS, Mood, MoodReader
 from examples.mood.school import School
+from llm_brain import llm_strategy
 from llm_brain._atomic import write_atomically
 from llm_brain.optimize import Study
 from llm_brain.tracing import ConfusionMatrix, Curve, Prose, Table, write_report
@@ -177,5 +178,5 @@ def _shown(value: float) -> str:
 
 def student_reader(student: Student) -> MoodReader:
     """Return the task's interface, implemented by the brain."""
-    implemented: MoodReader = MoodReader.using(student)()  # type: ignore[attr-defined]
+    implemented: MoodReader = llm_strategy(student)(MoodReader)()
     return implemented

@@ -11,7 +11,8 @@ from typing import get_args
 import torch
 from pydantic import BaseModel, Field
 
-from examples.mood.interface import MOODS, MoodReader, Product, Teacher, Topic
+from examples.mood.interface import MOODS, Mood, MoodReader, Product, Teacher, Topic
+from llm_brain import llm_strategy, typed
 from llm_brain.backends import LanguageBackend
 from llm_brain.brain import Brain, BrainConfig
 from llm_brain.strategy import Details, ModelImplementation
@@ -61,7 +62,7 @@ class School:
             return self.teacher.evaluate_output(message, MOODS[answer])
 
         def validate(answers: Sequence[tuple[str, int]]) -> float:
-            scores = self.teacher.score_validation.map([(message, MOODS[answer]) for message, answer in answers])  # type: ignore[attr-defined]
+            scores = typed(self.teacher.score_validation).map([(message, MOODS[answer]) for message, answer in answers])
             return float(sum(scores) / len(scores))
 
         return Lesson(self.pairs.pairs, self.prompts, self.held_out, evaluate, validate)
@@ -78,18 +79,18 @@ def open_school(model: LanguageBackend, pool: Sequence[str], stage: Callable[[st
         stage: Announces a stage of so many calls; what it returns is called after each.
     """
     learned, held_out = split(pool, HELD_OUT)
-    reader, teacher = MoodReader.using(model)(), Teacher.using(model)()  # type: ignore[attr-defined]
+    reader, teacher = llm_strategy(model)(MoodReader)(), llm_strategy(model)(Teacher)()
     tick = stage("the teacher labels the pool", len(learned))
-    priors = dict(fit_calibration(reader.mood, learned, on_result=tick).priors)
+    priors = dict(fit_calibration(typed(reader.mood), learned, on_result=tick).priors)
     tick = stage("the teacher is calibrated", 2 * HELD_OUT)
     sample = [(message, MOODS[0]) for message in held_out]
     for function in (teacher.evaluate_output, teacher.score_validation):
-        priors |= fit_calibration(function, sample, on_result=tick).priors
+        priors |= fit_calibration(typed(function), sample, on_result=tick).priors
     calibrated = Calibrated(ModelImplementation(model), priors)
-    reader, teacher = MoodReader.using(calibrated)(), Teacher.using(calibrated)()  # type: ignore[attr-defined]
+    reader, teacher = llm_strategy(calibrated)(MoodReader)(), llm_strategy(calibrated)(Teacher)()
 
     pairs = PairSet(options=len(MOODS))
-    answers = reader.mood.map_details(learned)  # answered above, hence from the cache
+    answers = typed(reader.mood).map_details(learned)  # answered above, hence from the cache
     for message, answer in zip(learned, answers, strict=True):
         if isinstance(answer, Details):
             pairs.add(Pair(message, MOODS.index(answer.value), _probabilities(answer), "labelled"))
@@ -133,7 +134,7 @@ def _add_clauses(pairs: PairSet, reader: MoodReader, stage: Callable[[str, int],
 def _add_generated(pairs: PairSet, reader: MoodReader, teacher: Teacher, stage: Callable[[str, int], Callable[[], None]]) -> None:
     inputs = cycle_inputs({"product": get_args(Product), "topic": get_args(Topic), "mood": MOODS}, GENERATED)
     tick = stage("the teacher writes pairs of its own", len(inputs))
-    written = teacher.generate_training_pair.map_details(inputs, on_result=tick)  # type: ignore[attr-defined]
+    written = typed(teacher.generate_training_pair).map_details(inputs, on_result=tick)
     candidates = []
     for reply in written:
         if isinstance(reply, Details):
@@ -147,11 +148,11 @@ def _judge(
     reader: MoodReader, texts: list[str], stage: Callable[[str, int], Callable[[], None]], name: str
 ) -> list[tuple[float, ...] | None]:
     tick = stage(name, len(texts))
-    answers = reader.mood.map_details(texts, on_result=tick)  # type: ignore[attr-defined]
+    answers = typed(reader.mood).map_details(texts, on_result=tick)
     return [_probabilities(answer) if isinstance(answer, Details) else None for answer in answers]
 
 
-def _probabilities(details: Details) -> tuple[float, ...]:
+def _probabilities(details: Details[Mood]) -> tuple[float, ...]:
     return tuple(details.probabilities[mood] for mood in MOODS)
 
 

@@ -223,7 +223,7 @@ class LanguageBackend(ABC):
             return
         pieces = self.stream(request)
         try:
-            while (piece := await in_thread(next, pieces, None)) is not None:
+            while (piece := await in_thread(lambda: next(pieces, None))) is not None:
                 yield piece
         finally:
             pieces.close()

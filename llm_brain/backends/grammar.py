@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LONGEST_STRING = 240
 LONGEST_LIST = 8
+LARGEST_NUMBER = 10**15
+SMALLEST_STEP = 1e-9
 
 
 class GrammarCompiler:
@@ -44,7 +46,7 @@ class GrammarCompiler:
 
         text = json.dumps(schema)  # the order of the properties counts: they are generated in it
         if text not in self._compiled:
-            bounded = {**bound(schema), "x-guidance": {"whitespace_flexible": False}}
+            bounded = {**bound(schema), "x-guidance": {"whitespace_flexible": False, "coerce_one_of": True}}
             self._compiled[text] = LLMatcher.grammar_from_json_schema(bounded)
         return Grammar(self._tokenizer, self._compiled[text])
 
@@ -80,7 +82,8 @@ def bound(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Give every string a longest length, every list a longest size and every object no extra keys.
 
     A small model that may write on does so: every failure to close a JSON value was an unbounded string or number. Bounds
-    that the schema has already are kept; numbers are bounded by the token limit.
+    that the schema has already are kept. Of a number the digits are bounded, by a range and a smallest step. That the items of
+    a list are unique cannot be enforced while decoding, and is left to whoever reads the reply.
 
     Example:
         >>> bound({"type": "array", "items": {"type": "string"}})
@@ -94,13 +97,24 @@ def bound(schema: Mapping[str, Any]) -> dict[str, Any]:
             result[key] = bound(value)
         elif isinstance(value, list) and key in ("anyOf", "oneOf", "allOf", "prefixItems"):
             result[key] = [bound(part) for part in value]
-        else:
+        elif key != "uniqueItems":
             result[key] = value
+    return {**result, **_limits(schema)}
+
+
+def _limits(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the limits that a schema lacks."""
     kind = schema.get("type")
+    limits: dict[str, Any] = {}
     if kind == "string" and not {"enum", "const", "pattern", "format", "maxLength"} & schema.keys():
-        result["maxLength"] = LONGEST_STRING
-    if kind == "array":
-        result.setdefault("maxItems", max(LONGEST_LIST, int(schema.get("minItems", 0))))
-    if kind == "object" and "properties" in schema:
-        result.setdefault("additionalProperties", False)
-    return result
+        limits["maxLength"] = LONGEST_STRING
+    elif kind in ("number", "integer") and not {"enum", "const"} & schema.keys():
+        low, high = {"minimum", "exclusiveMinimum"} & schema.keys(), {"maximum", "exclusiveMaximum"} & schema.keys()
+        limits = {} if low else {"minimum": -LARGEST_NUMBER}
+        limits |= {} if high else {"maximum": LARGEST_NUMBER}
+        limits |= {} if kind == "integer" or "multipleOf" in schema else {"multipleOf": SMALLEST_STEP}
+    elif kind == "array" and "maxItems" not in schema:
+        limits["maxItems"] = max(LONGEST_LIST, int(schema.get("minItems", 0)))
+    elif kind == "object" and "properties" in schema and "additionalProperties" not in schema:
+        limits["additionalProperties"] = False
+    return limits

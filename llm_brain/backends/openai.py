@@ -5,20 +5,20 @@ Request -> the body of a POST -> `HttpServer`, one attempt, no redirects -> the 
 
 from __future__ import annotations
 
-import base64
-import json
+import asyncio
 import os
-from collections.abc import AsyncGenerator, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic_core import from_json
-
+from llm_brain.backends.address import Address
 from llm_brain.backends.contract import LanguageBackend, Reply, Request
 from llm_brain.backends.estimate import estimate_tokens
 from llm_brain.backends.faults import clipped, fault_in_body, status_fault
 from llm_brain.backends.http import HttpServer, StatusError
-from llm_brain.backends.openai_stream import StreamedReply, read_events, usage_of
+from llm_brain.backends.openai_stream import DONE, StreamedReply, read_events, read_json, usage_of
+from llm_brain.backends.pieces import Hiding
 from llm_brain.backends.portal import portal
 from llm_brain.errors import BackendError, MissingKeyError
 from llm_brain.tracing.redaction import REDACTED, SHORTEST_SECRET, keep_secret, redact
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 HOSTED: Final = "https://api.openai.com/v1"
 _PATH: Final = "/chat/completions"
+_LAST_WAIT: Final = 0.2
 
 
 class OpenAIBackend(LanguageBackend):
@@ -42,6 +43,8 @@ class OpenAIBackend(LanguageBackend):
         base_url: The server's address, up to and with `/v1`; `$OPENAI_BASE_URL` or OpenAI's own by default.
         api_key: The key; `$OPENAI_API_KEY` by default. A server at a `base_url` may do without.
         timeout: The longest time for a whole reply, in seconds.
+        schema_mode: Where a reply's JSON Schema goes, which is sent once: into `response_format`, or for servers that do not
+            know it into the prompt.
         client: A client of the `openai` package that is to carry the requests, with its own address, key, timeout and rules
             about redirects; for Azure's sign-in, say. It costs several times the processor time of the way without it.
 
@@ -63,10 +66,12 @@ class OpenAIBackend(LanguageBackend):
         base_url: str | None = None,
         api_key: str | None = None,
         timeout: float = 60.0,
+        schema_mode: Literal["json_schema", "prompt"] = "json_schema",
         client: OpenAI | AsyncOpenAI | None = None,
     ) -> None:
         self.model_id = model
         self.timeout = timeout
+        self.enforces_schema = schema_mode == "json_schema"
         self._server: HttpServer | OpenAIClient
         if client is not None:
             from llm_brain.backends.openai_client import OpenAIClient
@@ -83,13 +88,15 @@ class OpenAIBackend(LanguageBackend):
                     "`api_key`; for a server of your own, give `base_url` or set OPENAI_BASE_URL"
                 )
                 raise MissingKeyError(message)
-            self._server = HttpServer(_plain(given or HOSTED), _sign_in(given or HOSTED, key), timeout=timeout)
-        self._url = given or HOSTED
-        self._key = key or None
-        if key:
-            keep_secret(key)
+            address = Address(given or HOSTED)
+            self._server = HttpServer(address.plain, address.sign_in(key), timeout=timeout)
+        self._address = Address(given or HOSTED)
+        self._secrets = self._address.secrets(key)
+        for secret in self._secrets:
+            keep_secret(secret)
+        self._takes_stream_options = True
         # OpenAI's newer models refuse `max_tokens`, and many other servers do not know the name that replaced it.
-        self._limit_name = "max_completion_tokens" if self._url == HOSTED else "max_tokens"
+        self._limit_name = "max_completion_tokens" if self._address.given == HOSTED else "max_tokens"
 
     def __repr__(self) -> str:
         return f"OpenAIBackend({self.model_id!r}, base_url={self.base_url!r})"
@@ -97,7 +104,7 @@ class OpenAIBackend(LanguageBackend):
     @property
     def base_url(self) -> str:
         """The server's address, without a user, a password or a query that it may hold."""
-        return _shown(self._url)
+        return self._address.shown
 
     @property
     def identity(self) -> str:
@@ -138,22 +145,52 @@ class OpenAIBackend(LanguageBackend):
 
     async def astream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
         """Ask the server once, and give the reply piece by piece, awaited."""
-        fault: BackendError | None = None
+        ended: Reply | BackendError
         streamed = StreamedReply(self.model_id, self.base_url)
+        hiding = Hiding(self._long_secrets)
+        said = 0
         try:
             self._check_form(request)
-            body = {**self._body(request), "stream": True, "stream_options": {"include_usage": True}}
-            async for event in read_events(self._server.lines(_PATH, body)):
-                piece = streamed.take(event)
-                if piece:
-                    yield piece
-            yield streamed.reply(self._text)
+            async with aclosing(self._events(request)) as events:
+                async for event in events:
+                    piece = hiding.feed(streamed.take(event))
+                    if piece:
+                        yield piece
+                        said += len(piece)
+            ended = streamed.end(self._text)
         except StatusError as error:
-            fault = status_fault(error.status, error.content, model=self.model_id, base_url=self.base_url)
+            ended = status_fault(error.status, error.content, model=self.model_id, base_url=self.base_url)
         except BackendError as error:
-            fault = error
-        if fault is not None:
-            raise self._hidden(fault)
+            ended = streamed.end(self._text, error, patience=self.timeout)
+        if isinstance(ended, BackendError):
+            raise self._hidden(ended)
+        text = self._visible(ended.text)
+        if text[said:]:  # what was held back
+            yield text[said:]
+        yield replace(ended, text=text)
+
+    async def _events(self, request: Request) -> AsyncGenerator[bytes, None]:
+        """Ask for events. A server that does not know `stream_options` is asked again without, and never again with it."""
+        while True:
+            body = {**self._body(request), "stream": True}
+            is_told = self._takes_stream_options
+            if is_told:
+                body["stream_options"] = {"include_usage": True}
+            try:
+                async with aclosing(read_events(self._server.lines(_PATH, body))) as events:
+                    async for event in events:
+                        yield event
+                        if event.strip() == DONE:
+                            # Only an answer that is read to its very end leaves its connection for the next one.
+                            with suppress(TimeoutError, StopAsyncIteration, BackendError):
+                                await asyncio.wait_for(anext(events), _LAST_WAIT)
+                            return
+            except StatusError as error:
+                if not is_told or error.status not in (400, 422) or b"stream_options" not in error.content:
+                    raise
+                self._takes_stream_options = False
+            else:
+                return
 
     def close(self) -> None:
         """Close the connections that blocking calls share; the next call opens new ones."""
@@ -186,14 +223,14 @@ class OpenAIBackend(LanguageBackend):
             body["top_p"] = sampling.top_p
         if sampling.seed is not None:
             body["seed"] = sampling.seed + request.sample
-        if request.schema is not None:
+        if request.schema is not None and self.enforces_schema:
             # Not strict: strict mode refuses most of JSON Schema, and the reply is validated here anyway.
             described = {"name": "reply", "schema": dict(request.schema), "strict": False}
             body["response_format"] = {"type": "json_schema", "json_schema": described}
         return body
 
     def _read(self, content: bytes) -> Reply:
-        body = _json(content)
+        body = read_json(content)
         if not isinstance(body, dict) or not ("choices" in body or "error" in body):
             message = f"{self.base_url} did not answer with a chat completion: {clipped(content)}"
             raise BackendError(message, kind="protocol", retryable=True)
@@ -211,8 +248,7 @@ class OpenAIBackend(LanguageBackend):
         served = body.get("model")
         text = self._text(said, choice.get("finish_reason"))
         return Reply(
-            # A word like "EMPTY", which some servers take for a key, is no secret and may be part of an answer.
-            self._without_key(text) if len(self._key or "") >= SHORTEST_SECRET else text,
+            self._visible(text),
             _word(choice.get("finish_reason")) or "unknown",
             _word(served) or self.model_id,
             usage_of(body.get("usage")),
@@ -236,50 +272,23 @@ class OpenAIBackend(LanguageBackend):
         return text
 
     def _hidden(self, error: BackendError) -> BackendError:
-        raw = None if error.raw is None else self._without_key(redact(error.raw))
-        text = self._without_key(redact(str(error)))
+        raw = None if error.raw is None else _without(self._secrets, redact(error.raw))
+        text = _without(self._secrets, redact(str(error)))
         return BackendError(text, kind=error.kind, retryable=error.retryable, raw=raw, attempts=error.attempts)
 
-    def _without_key(self, text: str) -> str:
-        return text.replace(self._key, REDACTED) if self._key else text
+    def _visible(self, text: str) -> str:
+        return _without(self._long_secrets, text)
+
+    @property
+    def _long_secrets(self) -> list[str]:
+        # A word like "EMPTY", which some servers take for a key, is no secret and may be part of an answer.
+        return [secret for secret in self._secrets if len(secret) >= SHORTEST_SECRET]
 
 
-def _shown(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    except ValueError:
-        return "an address that is none"
-
-
-def _plain(url: str) -> str:
-    """Take a user and a password out of an address, as they are sent in a header, and the slash at its end."""
-    try:
-        parts = urlsplit(url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
-    except ValueError:
-        return url
-
-
-def _sign_in(url: str, key: str | None) -> dict[str, str]:
-    if key:
-        return {"Authorization": f"Bearer {key}"}
-    try:
-        user = urlsplit(url).netloc.rpartition("@")[0]
-    except ValueError:
-        return {}
-    return {"Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"} if user else {}
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return from_json(content)
-    except ValueError:
-        pass
-    try:
-        return json.loads(content)  # takes what is on the border: half a surrogate pair, say
-    except (ValueError, RecursionError):
-        return None
+def _without(secrets: Sequence[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
+    return text
 
 
 def _word(value: object) -> str:

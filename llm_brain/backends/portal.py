@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
 Result = TypeVar("Result")
@@ -34,60 +35,75 @@ class Portal:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._inner: Portal | None = None
+        self._free: ContextVar[Portal] = ContextVar("llm_brain_portal", default=self)
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Wait for a coroutine's result; it runs in the caller's context. Ctrl-C cancels it.
 
         A blocking call inside of what runs here (in a pydantic validator, say) would wait for its own loop for ever, so it
-        gets another one.
+        gets another one, and so does whatever that call begins, in whichever thread.
         """
-        if threading.current_thread() is self._thread:
-            return self._within().run(coroutine)
-        future = self.submit(coroutine)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        return self._run_in(self._free.get().idle(), coroutine)
 
     def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Begin a coroutine, in the caller's context."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._running())
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop())
 
     def iterate(self, items: AsyncIterator[Result]) -> Generator[Result, None, None]:
         """Go through an asynchronous iterator; it is closed when the caller stops early."""
         context = contextvars.copy_context()
+        free = self._free.get().idle()
+        loop = free.loop()
         try:
             while True:
                 try:
-                    yield context.run(self.run, _next(items))
+                    yield context.run(self._run_in, free, _next(items))
                 except StopAsyncIteration:
                     return
         finally:
             close = getattr(items, "aclose", None)
-            if close is not None:
-                context.run(self.run, close())
+            if close is not None and not loop.is_closed():  # or else its loop has closed it
+                context.run(self._run_in, free, close())
 
-    def stop(self) -> None:
-        """End the loop and its thread, and close what is open in it."""
+    def idle(self) -> Portal:
+        """Return the portal that can be waited for here: itself, or in its own thread, which it would block, another one."""
+        if threading.current_thread() is not self._thread:
+            return self
         with self._beginning:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-        if loop is not None and thread is not None and thread.is_alive():
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(timeout=1.0)
+            inner = self._inner = self._inner or Portal()
+        return inner.idle()
 
-    def _within(self) -> Portal:
-        with self._beginning:
-            self._inner = self._inner or Portal()
-            return self._inner
-
-    def _running(self) -> asyncio.AbstractEventLoop:
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop, which begins with the first look."""
         with self._beginning:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=_serve, args=(self._loop,), name="llm_brain-portal", daemon=True)
                 self._thread.start()
             return self._loop
+
+    def stop(self) -> None:
+        """End the loop and its thread, and close what is open in it."""
+        with self._beginning:
+            loop, thread, inner, self._loop, self._thread, self._inner = self._loop, self._thread, self._inner, None, None, None
+        if inner is not None:
+            inner.stop()
+        if loop is not None and thread is not None and thread.is_alive():
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(timeout=1.0)
+
+    def _run_in(self, free: Portal, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        if free is self:
+            future = self.submit(coroutine)
+        else:
+            context = contextvars.copy_context()
+            context.run(self._free.set, free)
+            future = context.run(free.submit, coroutine)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
 
 
 def portal() -> Portal:
@@ -101,7 +117,6 @@ def portal() -> Portal:
         found = _portals.get(os.getpid())
         if found is None:
             found = _portals[os.getpid()] = Portal()
-            atexit.register(found.stop)
         return found
 
 
@@ -113,7 +128,15 @@ async def in_thread(function: Callable[..., Result], *args: Any) -> Result:
         4
     """
     context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(_threads(), context.run, function, *args)
+
+    def call() -> Result:
+        try:
+            return context.run(function, *args)
+        except StopIteration as stop:  # asyncio cannot hand this one on, and whoever awaits would do so for ever
+            message = "a blocking function raised StopIteration"
+            raise RuntimeError(message) from stop
+
+    return await asyncio.get_running_loop().run_in_executor(_threads(), call)
 
 
 _making = threading.Lock()
@@ -133,8 +156,10 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
-        for task in asyncio.all_tasks(loop):
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
             task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()
@@ -145,10 +170,19 @@ async def _next(items: AsyncIterator[Result]) -> Result:
     return await anext(items)
 
 
+def _stop() -> None:
+    # Not the portal that a forked child has from its parent: its loop runs there.
+    found = _portals.get(os.getpid())
+    if found is not None:
+        found.stop()
+
+
 def _renew_locks() -> None:
     # Another thread may have held a lock at the moment of the fork, and will never give it back in the child.
     global _making  # noqa: PLW0603
     _making = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_renew_locks)
+atexit.register(_stop)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

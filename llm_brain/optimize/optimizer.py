@@ -20,12 +20,13 @@ from typing import Any, Generic
 from pydantic import ValidationError
 
 from llm_brain.errors import DataError, LLMBrainError
-from llm_brain.optimize.functions import optimizer_functions
+from llm_brain.optimize.functions import OptimizerFunctions
 from llm_brain.optimize.journal import Journal
 from llm_brain.optimize.models import Hyperparameters, OptimizationInfo, Parameters, Result, TaskInfo, TaskReflection, TaskRun
 from llm_brain.optimize.proposals import draw, is_turn_of_model, usable
 from llm_brain.optimize.space import point, search_space
 from llm_brain.optimize.study import Study, Trial
+from llm_brain.strategy.decorator import llm_strategy
 from llm_brain.tracing.names import HYPERPARAMETERS, PROPOSER, SCORE, TRIAL
 from llm_brain.tracing.spans import span
 
@@ -91,7 +92,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         self._hyperparameters = hyperparameters
         self._task_parameters = task_parameters
         self._space = search_space(hyperparameters)
-        self._functions = optimizer_functions(model, type(task_parameters), result, hyperparameters)
+        self._functions = llm_strategy(model)(OptimizerFunctions)()
         # Any, since types that are only known at run time mean nothing to a type checker.
         types: Any = (type(task_parameters), result, hyperparameters)
         generic: tuple[Any, ...] = (TaskRun, TaskInfo, OptimizationInfo)

@@ -11,33 +11,53 @@ from typing import TYPE_CHECKING
 from llm_brain._lazy import attach
 
 if TYPE_CHECKING:
+    from llm_brain.strategy.asynchronous import AsyncTypedFunction as AsyncTypedFunction
     from llm_brain.strategy.declarations import Example as Example
     from llm_brain.strategy.declarations import Likelihood as Likelihood
     from llm_brain.strategy.declarations import examples as examples
     from llm_brain.strategy.declarations import sampled as sampled
     from llm_brain.strategy.decorator import llm_strategy as llm_strategy
+    from llm_brain.strategy.explicit import ExplicitFunction as ExplicitFunction
+    from llm_brain.strategy.explicit import ModelFunction as ModelFunction
+    from llm_brain.strategy.explicit import llm_explicit_function as llm_explicit_function
+    from llm_brain.strategy.explicit import llm_function as llm_function
     from llm_brain.strategy.function import TypedFunction as TypedFunction
     from llm_brain.strategy.implementation import Details as Details
     from llm_brain.strategy.implementation import Implementation as Implementation
     from llm_brain.strategy.implementation import ModelImplementation as ModelImplementation
+    from llm_brain.strategy.inspection import inspect_function as inspect_function
+    from llm_brain.strategy.public_state import Hidden as Hidden
     from llm_brain.strategy.selection import use_model as use_model
     from llm_brain.strategy.signature import FunctionSpec as FunctionSpec
-    from llm_brain.strategy.signature import inspect_function as inspect_function
+    from llm_brain.strategy.texts import tunable_texts as tunable_texts
+    from llm_brain.strategy.texts import use_texts as use_texts
+    from llm_brain.strategy.views import Strategy as Strategy
+    from llm_brain.strategy.views import typed as typed
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "AsyncTypedFunction": "asynchronous",
         "Details": "implementation",
         "Example": "declarations",
+        "ExplicitFunction": "explicit",
         "FunctionSpec": "signature",
+        "Hidden": "public_state",
         "Implementation": "implementation",
         "Likelihood": "declarations",
+        "ModelFunction": "explicit",
         "ModelImplementation": "implementation",
+        "Strategy": "views",
         "TypedFunction": "function",
         "examples": "declarations",
-        "inspect_function": "signature",
+        "inspect_function": "inspection",
+        "llm_explicit_function": "explicit",
+        "llm_function": "explicit",
         "llm_strategy": "decorator",
         "sampled": "declarations",
+        "tunable_texts": "texts",
+        "typed": "views",
         "use_model": "selection",
+        "use_texts": "texts",
     },
 )

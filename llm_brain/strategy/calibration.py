@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llm_brain.errors import DataError
+from llm_brain.strategy.answering import BoundCall
 from llm_brain.strategy.implementation import Details, Implementation
 from llm_brain.strategy.selection import selected_implementation
 
@@ -43,17 +44,16 @@ class Calibrated:
 
     def call(
         self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
-    ) -> Details:
+    ) -> Details[Any]:
         """Answer one call, calibrated where its function was fitted."""
-        details = self.implementation.call(spec, arguments, state=state, sample=sample)
-        prior = self.priors.get(spec.qualified_name)
-        if prior is None or not details.probabilities:
-            return details
-        options = tuple(details.probabilities)
-        corrected = self.correct([details.probabilities[option] for option in options], prior)
-        shown = dict(zip(options, corrected, strict=True))
-        value = shown[arguments[spec.likelihood_of]] if spec.likelihood_of else max(shown, key=shown.__getitem__)
-        return replace(details, value=value, probabilities=shown)
+        return self._calibrated(spec, arguments, self.implementation.call(spec, arguments, state=state, sample=sample))
+
+    async def acall(
+        self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
+    ) -> Details[Any]:
+        """Answer one call, awaited."""
+        inner = BoundCall(spec, arguments, state, sample, self.implementation)
+        return self._calibrated(spec, arguments, await inner.ask_awaited())
 
     @staticmethod
     def correct(probabilities: Sequence[float], prior: Sequence[float]) -> tuple[float, ...]:
@@ -67,8 +67,18 @@ class Calibrated:
         weights = [math.exp(logit - max(logits)) for logit in logits]
         return tuple(weight / sum(weights) for weight in weights)
 
+    def _calibrated(self, spec: FunctionSpec, arguments: Mapping[str, Any], details: Details[Any]) -> Details[Any]:
+        prior = self.priors.get(spec.qualified_name)
+        if prior is None or not details.probabilities:
+            return details
+        options = tuple(details.probabilities)
+        corrected = self.correct([details.probabilities[option] for option in options], prior)
+        shown = dict(zip(options, corrected, strict=True))
+        value = shown[arguments[spec.likelihood_of]] if spec.likelihood_of else max(shown, key=shown.__getitem__)
+        return replace(details, value=value, probabilities=shown)
 
-def fit_calibration(function: TypedFunction, inputs: Iterable[Any], **map_options: Any) -> Calibrated:
+
+def fit_calibration(function: TypedFunction[..., Any], inputs: Iterable[Any], **map_options: Any) -> Calibrated:
     """Estimate a model's lean on unlabelled inputs.
 
     Args:

@@ -1,37 +1,138 @@
-"""A typed function: what stands in a decorated class where the user wrote a method without a body."""
+"""A typed function: what stands in a decorated class where the user wrote a method without a body.
+
+A call is bound (its arguments checked, type variables resolved, the object's state read), and answered by whoever implements
+the function here and now, inside a span.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import functools
 import inspect
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import fields, is_dataclass
-from typing import Any, cast
+from collections.abc import Callable, Generator, Iterable
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
 
-from pydantic import BaseModel
-
+from llm_brain.backends.asking import iterate_now, run_now
+from llm_brain.backends.portal import portal
 from llm_brain.errors import DefinitionError, LLMBrainError
+from llm_brain.strategy.answering import BoundCall, answer, answer_awaited, parts
 from llm_brain.strategy.implementation import Details, Implementation, ModelImplementation
+from llm_brain.strategy.mapping import answer_all, bound_inputs, kept, shown_progress
 from llm_brain.strategy.prompt import build_request
+from llm_brain.strategy.public_state import public_state
 from llm_brain.strategy.selection import selected_implementation
 from llm_brain.strategy.signature import FunctionSpec
-from llm_brain.strategy.words import is_json
-from llm_brain.tracing.names import ARGUMENTS, ATTEMPTS, FUNCTION, REPAIRED, VALUE
-from llm_brain.tracing.spans import span
+from llm_brain.strategy.texts import current_texts
+
+if TYPE_CHECKING:
+    from llm_brain.strategy.asynchronous import AsyncTypedFunction
+
+# The types of a function that is made by hand, from a signature, are not known to a type checker.
+P = ParamSpec("P", default=...)
+R = TypeVar("R", default=Any)
 
 DEFAULT_CONCURRENCY = 64
 
 
-class TypedFunction:
+class Typed(Generic[P, R]):
+    """What blocking and awaited typed functions share: they are bound to objects as functions are, and show their prompts.
+
+    Args:
+        spec: The function's signature, docstring and declarations.
+        implementation: Who answers, unless `use_model` says otherwise for a while.
+        instance: The object, or the class, whose method this is.
+
+    Example:
+        >>> from llm_brain.strategy import TypedFunction
+        >>> issubclass(TypedFunction, Typed)
+        True
+    """
+
+    def __init__(self, spec: FunctionSpec, implementation: Implementation, instance: object | None = None) -> None:
+        self.spec = spec
+        self.implementation = implementation
+        self.instance = instance
+        functools.update_wrapper(cast("Callable[..., Any]", self), spec.function)
+        # An abstract method's mark would make this one abstract, too.
+        self.__dict__.pop("__isabstractmethod__", None)
+        self.__signature__ = inspect.signature(spec.function) if instance is None else spec.signature
+
+    def __repr__(self) -> str:
+        return f"<typed function {self.spec.qualified_name}{self.spec.signature} implemented by {self.implementation.name!r}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # As functions and methods are: by their names.
+        return self.spec.function.__qualname__ if self.instance is None else (getattr, (self.instance, self.spec.name))
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Self:
+        """Bind to an object, as functions do."""
+        if instance is None or not self.spec.takes_self:
+            return self
+        # Bound at every call of a method, so it is copied rather than made anew.
+        bound = object.__new__(type(self))
+        bound.__dict__.update(self.__dict__, instance=instance, __signature__=self.spec.signature)
+        return bound
+
+    def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Show the exact prompt of a call, without making it.
+
+        Raises:
+            DefinitionError: The function is not implemented by a language model.
+
+        Example:
+            >>> from llm_brain.backends import resolve_model
+            >>> from llm_brain.strategy import ModelImplementation, TypedFunction, inspect_function
+            >>> def even(number: int) -> bool:
+            ...     '''Tell whether a number is even.'''
+            >>> print(TypedFunction(inspect_function(even), ModelImplementation(resolve_model("local"))).prompt(4))
+            Tell whether a number is even.
+            <BLANKLINE>
+            number: 4
+            even:
+        """
+        implementation = selected_implementation(self.implementation)
+        while not isinstance(implementation, ModelImplementation):
+            inner = getattr(implementation, "implementation", None)
+            if inner is None:
+                message = f"{self.spec.qualified_name} is implemented by {implementation.name!r}, which is not prompted"
+                raise DefinitionError(message)
+            implementation = selected_implementation(inner)
+        call = self._bound(args, kwargs)
+        request = build_request(call.spec, call.arguments, implementation.backend, state=call.state)
+        if request.form == "completion":
+            return request.messages[-1].content
+        return "\n\n".join(f"[{message.role}]\n{message.content}" for message in request.messages)
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> BoundCall:
+        """Bind a call: check its arguments, resolve its type variables, read its object's state."""
+        spec, instance = self.spec, self.instance
+        if spec.takes_self and instance is None:
+            # Called through its class, as `Quiz.capital(quiz, "France")`.
+            if not args:
+                message = f"{spec.qualified_name}() is a method: call it on an object"
+                raise TypeError(message)
+            instance, *rest = args
+            args = tuple(rest)
+        texts = current_texts(spec)
+        if texts or spec.type_variables:
+            arguments = spec.assign(args, kwargs)
+            spec = spec.variant(spec.resolve(arguments, instance), texts)
+            arguments = spec.check(arguments)
+        else:
+            arguments = spec.bind(args, kwargs)
+        state = None if instance is None or isinstance(instance, type) else public_state(instance)
+        return BoundCall(spec, arguments, state, 0, selected_implementation(self.implementation))
+
+    def _bound_all(self, inputs: Iterable[Any]) -> list[BoundCall]:
+        return bound_inputs(self.spec, inputs, self._bound)
+
+
+class TypedFunction(Typed[P, R]):
     """A function that an `Implementation` answers. Calling it gives a checked value of its return type.
 
     Args:
         spec: The function's signature, docstring and declarations.
         implementation: Who answers, unless `use_model` says otherwise for a while.
+        instance: The object, or the class, whose method this is.
 
     Example:
         >>> from llm_brain.strategy import Details, inspect_function
@@ -46,32 +147,18 @@ class TypedFunction:
         (8, [2, 4, 6])
     """
 
-    def __init__(self, spec: FunctionSpec, implementation: Implementation, instance: object | None = None) -> None:
-        self.spec = spec
-        self.implementation = implementation
-        self._instance = instance
-        functools.update_wrapper(cast("Callable[..., Any]", self), spec.function)
-        # An abstract method's mark would make this one abstract, too.
-        self.__dict__.pop("__isabstractmethod__", None)
-        self.__signature__ = inspect.signature(spec.function) if instance is None else spec.signature
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Answer one call. Where the return type is an iterator, its items come as they are complete."""
+        call = self._bound(args, kwargs)
+        if call.spec.items is None:
+            value: R = run_now(answer(call)).value
+            return value
+        given: Any = parts(call, awaited=True) if call.spec.items_are_awaited else iterate_now(parts(call, awaited=False))
+        items: R = given
+        return items
 
-    def __get__(self, instance: object | None, owner: type | None = None) -> TypedFunction:
-        """Bind to an object, as functions do."""
-        if instance is None or not self.spec.takes_self:
-            return self
-        # Bound at every call of a method, so it is copied rather than made anew.
-        bound = object.__new__(type(self))
-        bound.__dict__.update(self.__dict__, _instance=instance, __signature__=self.spec.signature)
-        return bound
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Answer one call."""
-        return self.with_details(*args, **kwargs).value
-
-    def with_details(self, *args: Any, **kwargs: Any) -> Details:
+    def with_details(self, *args: P.args, **kwargs: P.kwargs) -> Details[R]:
         """Answer one call, and tell how: who answered, probabilities, attempts, tokens.
-
-        An `async def` function, too, answers this, `map` and `prompt` without being awaited.
 
         Raises:
             TypeError: An argument is missing or one too many.
@@ -89,23 +176,49 @@ class TypedFunction:
             >>> TypedFunction(inspect_function(double), Doubler()).with_details(4).implementation
             'doubler'
         """
-        here, args = self._with_object(args)
-        return here._answer(self.spec.bind(args, kwargs), sample=0)  # noqa: SLF001 - it is this function, bound
+        return run_now(answer(self._bound(args, kwargs)))
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> Generator[R, None, None]:
+        """Answer one call, and give the value while it grows; the last one is the whole, checked value.
+
+        Text comes in pieces that add up to it. A pydantic model comes as the model itself: a field that has not arrived is
+        None or its default, and `model_fields_set` names those that have. A list comes with the members it has so far. A
+        reply that does not fit is asked for again, and the value begins anew.
+
+        Example:
+            >>> from llm_brain.strategy import Details, inspect_function
+            >>> class Doubler:
+            ...     name = "doubler"
+            ...     def call(self, spec, arguments, *, state=None, sample=0):
+            ...         return Details(arguments["number"] * 2, self.name)
+            >>> def double(number: int) -> int:
+            ...     '''Double a number.'''
+            >>> list(TypedFunction(inspect_function(double), Doubler()).stream(4))
+            [8]
+        """
+        return iterate_now(parts(self._bound(args, kwargs), awaited=False))
 
     def map(
-        self, inputs: Iterable[Any], *, concurrency: int = DEFAULT_CONCURRENCY, on_result: Callable[[], object] | None = None
-    ) -> list[Any]:
+        self,
+        inputs: Iterable[Any],
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        progress: str | None = None,
+        on_result: Callable[[], object] | None = None,
+    ) -> list[R]:
         """Answer many calls at once; results stand in the order of the inputs.
 
         An input is a mapping of arguments by name, a tuple of arguments, or the one argument itself. An input that stands
-        there several times is several samples of the same question.
+        there several times is several samples of the same question. All inputs are checked before the first is asked.
 
         Args:
             inputs: The inputs.
             concurrency: The most calls in flight.
-            on_result: Called after each answer, for progress displays.
+            progress: What a progress bar in the terminal says it shows; without it there is none.
+            on_result: Called after each answer, for displays of one's own; perhaps in another thread.
 
         Raises:
+            ArgumentError: An input does not fit; the message says which.
             BackendError: The first failure; calls not yet begun are given up.
 
         Example:
@@ -119,12 +232,21 @@ class TypedFunction:
             >>> TypedFunction(inspect_function(invent), Counter()).map(["tea", "rain", "tea"])
             ['tea, version 0', 'rain, version 0', 'tea, version 1']
         """
-        details = self._map(inputs, concurrency, on_result, self._answer)
-        return [detail.value for detail in details]
+        calls = self._bound_all(inputs)
+        with shown_progress(progress, len(calls), on_result) as tick:
+            if concurrency == 1:  # one at a time needs neither a loop nor a thread
+                return [run_now(answer(call, tick)).value for call in calls]
+            details: list[Details[R]] = portal().run(answer_all(calls, answer_awaited, concurrency, tick))
+            return [detail.value for detail in details]
 
     def map_details(
-        self, inputs: Iterable[Any], *, concurrency: int = DEFAULT_CONCURRENCY, on_result: Callable[[], object] | None = None
-    ) -> list[Details | LLMBrainError]:
+        self,
+        inputs: Iterable[Any],
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        progress: str | None = None,
+        on_result: Callable[[], object] | None = None,
+    ) -> list[Details[R] | LLMBrainError]:
         """Answer many calls at once as `map` does, with details, and with each failure in its place instead of raised.
 
         Example:
@@ -142,151 +264,15 @@ class TypedFunction:
             >>> [getattr(answer, "value", answer) for answer in function.map_details([4, 5])]
             [2, BackendError('it is odd')]
         """
+        calls = self._bound_all(inputs)
+        with shown_progress(progress, len(calls), on_result) as tick:
+            if concurrency == 1:
+                return [run_now(kept(answer)(call, tick)) for call in calls]
+            return portal().run(answer_all(calls, kept(answer_awaited), concurrency, tick))
 
-        def answer(arguments: Mapping[str, Any], sample: int) -> Details | LLMBrainError:
-            try:
-                return self._answer(arguments, sample)
-            except LLMBrainError as error:
-                return error
+    @property
+    def aio(self) -> AsyncTypedFunction[P, R]:
+        """The same function, to be awaited."""
+        from llm_brain.strategy.asynchronous import AsyncTypedFunction
 
-        return self._map(inputs, concurrency, on_result, answer)
-
-    def prompt(self, *args: Any, **kwargs: Any) -> str:
-        """Show the exact prompt of a call, without making it.
-
-        Raises:
-            DefinitionError: The function is not implemented by a language model.
-
-        Example:
-            >>> from llm_brain.backends import resolve_model
-            >>> from llm_brain.strategy import ModelImplementation, inspect_function
-            >>> def even(number: int) -> bool:
-            ...     '''Tell whether a number is even.'''
-            >>> print(TypedFunction(inspect_function(even), ModelImplementation(resolve_model("local"))).prompt(4))
-            Tell whether a number is even.
-            <BLANKLINE>
-            number: 4
-            even:
-        """
-        implementation = selected_implementation(self.implementation)
-        if not isinstance(implementation, ModelImplementation):
-            message = f"{self.spec.qualified_name} is implemented by {implementation.name!r}, which is not prompted"
-            raise DefinitionError(message)
-        here, args = self._with_object(args)
-        state = here._state()  # noqa: SLF001 - it is this function, bound
-        request = build_request(self.spec, self.spec.bind(args, kwargs), implementation.backend, state=state)
-        if request.form == "completion":
-            return request.messages[-1].content
-        return "\n\n".join(f"[{message.role}]\n{message.content}" for message in request.messages)
-
-    def _with_object(self, args: tuple[Any, ...]) -> tuple[TypedFunction, tuple[Any, ...]]:
-        """Take the object from the arguments where a method was called through its class, as `Quiz.capital(quiz, "France")`."""
-        if not self.spec.takes_self or self._instance is not None:
-            return self, args
-        if not args:
-            message = f"{self.spec.qualified_name}() is a method: call it on an object"
-            raise TypeError(message)
-        return self.__get__(args[0]), args[1:]
-
-    def _answer(self, arguments: Mapping[str, Any], sample: int) -> Details:
-        implementation = selected_implementation(self.implementation)
-        with span(self.spec.qualified_name, {FUNCTION: self.spec.qualified_name}) as here:
-            here.content(ARGUMENTS, arguments)
-            details = implementation.call(self.spec, arguments, state=self._state(), sample=sample)
-            if here.recording:
-                here.set(ATTEMPTS, details.attempts)
-                here.set(REPAIRED, details.repaired)
-                here.content(VALUE, details.value)
-            return details
-
-    def _map(
-        self,
-        inputs: Iterable[Any],
-        concurrency: int,
-        on_result: Callable[[], object] | None,
-        answer: Callable[[Mapping[str, Any], int], Any],
-    ) -> list[Any]:
-        bound = [self._bind_input(given) for given in inputs]
-        seen: Counter[str] = Counter()
-        samples = []
-        for arguments in bound:
-            key = repr(arguments)
-            samples.append(seen[key])
-            seen[key] += 1
-
-        def work(context: contextvars.Context, arguments: Mapping[str, Any], sample: int) -> Any:
-            result = context.run(answer, arguments, sample)
-            if on_result is not None:
-                on_result()
-            return result
-
-        pool = ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(bound))), thread_name_prefix="llm_brain-map")
-        try:
-            futures = [
-                pool.submit(work, contextvars.copy_context(), arguments, sample)
-                for arguments, sample in zip(bound, samples, strict=True)
-            ]
-            wait(futures, return_when=FIRST_EXCEPTION)
-            failed = next((future for future in futures if future.done() and future.exception() is not None), None)
-            return [failed.result()] if failed is not None else [future.result() for future in futures]
-        finally:
-            # After an error or Ctrl-C nothing new begins, and nobody waits for what is in flight.
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _bind_input(self, given: Any) -> dict[str, Any]:
-        if isinstance(given, Mapping) and given.keys() <= self.spec.parameters.keys() and (given or not self.spec.parameters):
-            return self.spec.bind((), given)
-        # A NamedTuple is a tuple, too, but as a value of its own it is one argument.
-        return self.spec.bind(given if type(given) is tuple else (given,), {})
-
-    def _state(self) -> Mapping[str, Any] | None:
-        """The public fields of the object whose method is called: they belong to the question."""
-        instance = self._instance
-        return None if instance is None or isinstance(instance, type) else public_state(instance)
-
-
-class AsyncTypedFunction(TypedFunction):
-    """A typed function that the user declared with `async def`: its call is awaited, and answered in a thread.
-
-    Example:
-        >>> import asyncio
-        >>> from llm_brain.strategy import Details, inspect_function
-        >>> class Doubler:
-        ...     name = "doubler"
-        ...     def call(self, spec, arguments, *, state=None, sample=0):
-        ...         return Details(arguments["number"] * 2, self.name)
-        >>> async def double(number: int) -> int:
-        ...     '''Double a number.'''
-        >>> asyncio.run(AsyncTypedFunction(inspect_function(double), Doubler())(4))
-        8
-    """
-
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Answer one call."""
-        return (await asyncio.to_thread(self.with_details, *args, **kwargs)).value
-
-
-def public_state(instance: object) -> Mapping[str, Any] | None:
-    """Collect an object's public fields, which go into the prompts of its methods; None if there are none.
-
-    Left out are names that begin with `_`, fields of dataclasses and pydantic models declared with `repr=False`, and what
-    cannot be written as JSON, such as a lock.
-
-    Example:
-        >>> from dataclasses import dataclass, field
-        >>> @dataclass
-        ... class Shop:
-        ...     city: str
-        ...     api_key: str = field(default="secret", repr=False)
-        >>> public_state(Shop("Oslo"))
-        {'city': 'Oslo'}
-    """
-    if isinstance(instance, BaseModel):
-        hidden = {name for name, field in type(instance).model_fields.items() if not field.repr}
-        values = {name: value for name, value in instance if name not in hidden}
-    elif is_dataclass(instance):
-        values = {field.name: getattr(instance, field.name) for field in fields(instance) if field.repr}
-    else:
-        slots = [name for kind in type(instance).__mro__ for name in getattr(kind, "__slots__", ()) if hasattr(instance, name)]
-        values = {name: getattr(instance, name) for name in slots} | getattr(instance, "__dict__", {})
-    return {name: value for name, value in values.items() if not name.startswith("_") and is_json(value)} or None
+        return AsyncTypedFunction(self.spec, self.implementation, self.instance)

@@ -5,24 +5,31 @@ Anything with a `call` can implement an interface: a language model here, a trai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_origin, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, get_origin, runtime_checkable
 
 from pydantic import ValidationError
+from typing_extensions import TypeVar
 
-from llm_brain.backends.contract import Choice, LanguageBackend, Message, Request, Usage
+from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
+from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply, Request, Usage
+from llm_brain.backends.traced import traced
 from llm_brain.errors import DefinitionError, ReplyError
 from llm_brain.strategy.parsing import Unparsable, parse_reply
+from llm_brain.strategy.partial import PartialReader
 from llm_brain.strategy.prompt import build_request, completion_options
 from llm_brain.strategy.words import explain, plain_text
 
 if TYPE_CHECKING:
     from llm_brain.strategy.signature import FunctionSpec
 
+R = TypeVar("R", default=Any)
+
 
 @dataclass(frozen=True, slots=True)
-class Details:
+class Details(Generic[R]):
     """A call's value and how it came about.
 
     Attributes:
@@ -34,13 +41,14 @@ class Details:
         attempts: How many replies were asked for.
         repaired: Whether the reply's text had to be repaired to be read.
         cached: Whether every answer was kept from an earlier call.
+        span_id: The call's span in the trace, where one is recorded.
 
     Example:
         >>> Details(value=True, implementation="smollm2").attempts
         1
     """
 
-    value: Any
+    value: R
     implementation: str
     text: str | None = None
     probabilities: Mapping[Any, float] = field(default_factory=dict)
@@ -48,11 +56,16 @@ class Details:
     attempts: int = 1
     repaired: bool = False
     cached: bool = False
+    span_id: str | None = None
 
 
 @runtime_checkable
 class Implementation(Protocol):
     """Whoever implements an interface.
+
+    It may have two more methods. `async def acall`, with the parameters of `call`, is awaited where a call is; without it, the
+    call waits in a thread. `stream`, with the parameters of `call` and `awaited: bool`, is an asynchronous generator of the
+    value while it grows, or of the items of an iterator; where `awaited` is False, nothing in it may suspend.
 
     Example:
         >>> class Constant:
@@ -67,7 +80,7 @@ class Implementation(Protocol):
 
     def call(
         self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
-    ) -> Details:
+    ) -> Details[Any]:
         """Answer one call with checked arguments.
 
         Args:
@@ -82,8 +95,9 @@ class Implementation(Protocol):
 class ModelImplementation:
     """A language model as the implementer of an interface.
 
-    Closed sets of answers go through the options' probabilities. Everything else is asked for as JSON (or plain text for
-    `str`), read tolerantly, and asked for again with the error, at most `max_attempts` times.
+    Each call of the model is a span in the trace. Closed sets of answers go through the options' probabilities. Everything else
+    is asked for as JSON (or plain text for `str`), read tolerantly, and asked for again with the error, at most `max_attempts`
+    times.
 
     Args:
         backend: The model.
@@ -102,13 +116,13 @@ class ModelImplementation:
         if max_attempts < 1:
             message = f"max_attempts must be at least 1, got {max_attempts}"
             raise DefinitionError(message)
-        self.backend = backend
+        self.backend = traced(backend)
         self.max_attempts = max_attempts
         self.name = backend.model_id
 
     def call(
         self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
-    ) -> Details:
+    ) -> Details[Any]:
         """Ask the model.
 
         Raises:
@@ -124,20 +138,72 @@ class ModelImplementation:
             >>> sorted(model.call(inspect_function(is_capital), {"city": "Paris", "country": "France"}).probabilities)
             [False, True]
         """
-        if spec.options is not None:
-            return self._choose(spec, arguments, state, sample)
-        return self._ask(spec, arguments, state, sample)
+        return run_now(self._answer(_Question(spec, arguments, state, sample), Blocking(self.backend)))
 
-    def _choose(self, spec: FunctionSpec, arguments: Mapping[str, Any], state: Mapping[str, Any] | None, sample: int) -> Details:
+    async def acall(
+        self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
+    ) -> Details[Any]:
+        """Ask the model, awaited."""
+        return await self._answer(_Question(spec, arguments, state, sample), Awaiting(self.backend))
+
+    async def stream(
+        self,
+        spec: FunctionSpec,
+        arguments: Mapping[str, Any],
+        *,
+        state: Mapping[str, Any] | None = None,
+        sample: int = 0,
+        awaited: bool,
+    ) -> AsyncGenerator[Any, None]:
+        """Ask the model, and give the value while it grows; the last one is the whole value. Items are given once each.
+
+        A reply that does not fit is asked for again, unless items of it, or pieces of text, have been given already.
+
+        Raises:
+            ReplyError: None of the replies fits the return type.
+            BackendError: The model gave no reply, or broke off.
+        """
+        question = _Question(spec, arguments, state, sample)
+        asking: Asking = Awaiting(self.backend) if awaited else Blocking(self.backend)
+        if spec.options is not None:
+            yield (await self._choose(question, asking)).value
+            return
+        first = self._request(question)
+        request, failures = first, list[str]()
+        while True:
+            so_far = _SoFar()
+            try:
+                async with aclosing(_values(spec, asking.stream(request), so_far)) as values:
+                    async for value in values:
+                        yield value
+            except Unparsable as error:
+                failures.append(str(error))
+                is_out = so_far.given and (spec.items is not None or spec.is_text)
+                if is_out or len(failures) == self.max_attempts:
+                    raise self._exhausted(spec, so_far.text, failures) from error
+                request = _again(first, so_far.text, str(error))
+            else:
+                return
+
+    async def _answer(self, question: _Question, asking: Asking) -> Details[Any]:
+        if question.spec.options is not None:
+            return await self._choose(question, asking)
+        return await self._ask(question, asking)
+
+    def _request(self, question: _Question) -> Request:
+        return build_request(question.spec, question.arguments, self.backend, state=question.state, sample=question.sample)
+
+    async def _choose(self, question: _Question, asking: Asking) -> Details[Any]:
+        spec = question.spec
         options = spec.options or ()
-        first = build_request(spec, arguments, self.backend, state=state, sample=sample)
+        first = self._request(question)
         texts = completion_options(spec) if first.form == "completion" else [plain_text(option) for option in options]
-        choice, failures = self._choice(spec, first, texts)
+        choice, failures = await self._choice(spec, first, texts, asking)
         chosen = options[texts.index(choice.option)]
         shown = dict(zip(options, choice.probabilities, strict=True)) if choice.probabilities else {}
         value: Any = chosen
         if spec.likelihood_of:
-            asked = arguments[spec.likelihood_of]
+            asked = question.arguments[spec.likelihood_of]
             value = shown[asked] if shown else float(asked == chosen)
         elif get_origin(spec.returns) is Annotated:  # it may carry a validator
             try:
@@ -151,24 +217,25 @@ class ModelImplementation:
             value, self.name, choice.option.strip(), shown, usage, len(failures) + 1, cached=choice.cached and not failures
         )
 
-    def _choice(self, spec: FunctionSpec, first: Request, texts: Sequence[str]) -> tuple[Choice, list[str]]:
+    async def _choice(self, spec: FunctionSpec, first: Request, texts: Sequence[str], asking: Asking) -> tuple[Choice, list[str]]:
         """Ask for an option, again where a model that answers in words named none of them."""
         request, failures = first, list[str]()
         while True:
             try:
-                return self.backend.choose_from_options(request, texts), failures
+                return await asking.choose(request, texts), failures
             except ReplyError as error:
                 failures.append(str(error))
                 if len(failures) == self.max_attempts or first.form == "completion":
                     raise self._exhausted(spec, error.raw or "", failures) from error
                 request = _again(first, error.raw or "", "it is none of the options, or several")
 
-    def _ask(self, spec: FunctionSpec, arguments: Mapping[str, Any], state: Mapping[str, Any] | None, sample: int) -> Details:
-        first = build_request(spec, arguments, self.backend, state=state, sample=sample)
+    async def _ask(self, question: _Question, asking: Asking) -> Details[Any]:
+        spec = question.spec
+        first = self._request(question)
         request, failures, cached = first, list[str](), True
         usage: Usage | None = Usage(0, 0)
         while True:
-            reply = self.backend.chat_completion(request)
+            reply = await asking.chat(request)
             usage = None if usage is None or reply.usage is None else usage + reply.usage
             cached = cached and reply.cached
             try:
@@ -186,6 +253,42 @@ class ModelImplementation:
         verb = "does not fit" if len(failures) == 1 else "fits"
         message = f"{spec.qualified_name}: {asked} of {self.name!r} {verb} the return type; the last: {failures[-1]}"
         return ReplyError(message, raw=raw, attempts=failures)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What `call` was given."""
+
+    spec: FunctionSpec
+    arguments: Mapping[str, Any]
+    state: Mapping[str, Any] | None
+    sample: int
+
+
+@dataclass(slots=True)
+class _SoFar:
+    """What has come of a stream: its text, and whether the caller has been given any of it."""
+
+    text: str = ""
+    given: bool = False
+
+
+async def _values(spec: FunctionSpec, pieces: AsyncGenerator[str | Reply, None], so_far: _SoFar) -> AsyncGenerator[Any, None]:
+    """Read values out of a stream: what can be told from each piece, and at the end the whole."""
+    reader = PartialReader(spec)
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if isinstance(piece, str):
+                so_far.text += piece
+                for part in reader.feed(piece):
+                    so_far.given = True
+                    yield part
+                continue
+            so_far.text = piece.text
+            value = parse_reply(piece.text, spec, complete=piece.finish_reason != "length").value
+            is_new = not so_far.given or (spec.items is None and not spec.is_text)
+            for whole in () if not is_new else value if spec.items is not None else (value,):
+                yield whole
 
 
 def _again(first: Request, reply: str, problem: str) -> Request:

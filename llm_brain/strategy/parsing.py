@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import math
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
+from llm_brain.strategy.finite import is_finite
+from llm_brain.strategy.reading.broken import Broken
+from llm_brain.strategy.reading.finding import find_values, scalars_in, without_thinking
 from llm_brain.strategy.signature import WRAPPER_FIELD, FunctionSpec
 from llm_brain.strategy.words import explain
 
-# Some chat templates open the block in the prompt, so that only its end stands in the reply.
-_THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>|\A(?:(?!<think).)*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
-_UNFINISHED_THINKING = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
-_FENCE = re.compile(r"```\w*\s*(.*?)```", re.DOTALL)
-_OPENING = re.compile(r"[\[{]")
 _LONGEST = 1_000_000
+_NOT_FINITE = "the reply holds a number that is not finite"
+_CUT = "the reply was cut off by the length limit: answer more briefly"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def parse_reply(text: str, spec: FunctionSpec, *, complete: bool = True) -> Pars
         Unparsable: No value of that type can be read out of the text.
 
     Example:
-        >>> from llm_brain.strategy.signature import inspect_function
+        >>> from llm_brain.strategy import inspect_function
         >>> def double(number: int) -> int:
         ...     '''Double a number.'''
         >>> parse_reply('Sure: ```json\n{"return_value": 8,}\n```', inspect_function(double))
@@ -68,123 +67,190 @@ def parse_reply(text: str, spec: FunctionSpec, *, complete: bool = True) -> Pars
         message = f"the reply is longer than {_LONGEST} characters"
         raise Unparsable(message)
     try:
-        value = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return _tolerant(text, spec, complete=complete)
-    exact = value.keys() == {WRAPPER_FIELD} if spec.is_wrapped and isinstance(value, dict) else not spec.is_wrapped
-    try:
-        return Parsed(
-            _validate(value[WRAPPER_FIELD] if spec.is_wrapped and exact else value, spec, strict=True), repaired=not exact
-        )
-    except (ValidationError, Unparsable):
-        return Parsed(_read(value, spec), repaired=True)
+        value = _strict(spec).validate_json(text, strict=True)
+    except ValidationError:
+        return _lenient(text, spec, complete=complete)
+    except Exception as error:
+        raise _failed(error) from error
+    if spec.is_wrapped:
+        value = value[WRAPPER_FIELD]
+    elif WRAPPER_FIELD in text and _is_wrapped_unasked(json.loads(text), spec):
+        return _lenient(text, spec, complete=complete)  # a model whose fields all have defaults takes any object
+    if not is_finite(value):
+        raise Unparsable(_NOT_FINITE)
+    return Parsed(value, repaired=False)
+
+
+def _strict(spec: FunctionSpec) -> TypeAdapter[Any]:
+    """Return the validator of a reply as it was asked for: the value, or an object with nothing but the value."""
+    known: dict[str, Any] = vars(spec)
+    if "_strict" not in known:
+        adapter: TypeAdapter[Any] = spec.adapter
+        if spec.is_wrapped:
+            make: Any = TypedDict
+            wrapper = make("Reply", {WRAPPER_FIELD: spec.returns if spec.items is None else list.__class_getitem__(spec.items)})
+            wrapper.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+            adapter = TypeAdapter(wrapper)
+        known["_strict"] = adapter
+    return known["_strict"]
 
 
 def _text(text: str, spec: FunctionSpec) -> Parsed:
-    said = _THINKING.sub("", text).strip()
-    if not said or _UNFINISHED_THINKING.match(said):
+    try:
+        said = without_thinking(text)
+    except Broken as error:
+        message = f"the reply holds no answer: {error}"
+        raise Unparsable(message) from error
+    if not said:
         message = "the reply holds no answer"
         raise Unparsable(message)
+    if said.startswith("{") and isinstance(unwrapped := _unwrapped_text(said), str):
+        said = unwrapped
+    return Parsed(_checked(spec.adapter.validate_python, said), repaired=said != text.strip())
+
+
+def _unwrapped_text(said: str) -> Any:
+    """Return the text in an object that holds nothing but the wrapper's field, which some models write unasked."""
     try:
-        return Parsed(spec.adapter.validate_python(said), repaired=said != text.strip())
-    except ValidationError as error:
-        raise Unparsable(explain(error)) from error
+        value = json.loads(said)
+    except (ValueError, RecursionError):
+        return None
+    return value[WRAPPER_FIELD] if value.keys() == {WRAPPER_FIELD} else None
+
+
+def _lenient(text: str, spec: FunctionSpec, *, complete: bool) -> Parsed:
+    """Read a reply that is not exactly what was asked for: other JSON, or no JSON as it stands."""
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return _tolerant(text, spec, complete=complete)
+    if not complete and isinstance(value, int | float):
+        raise Unparsable(_CUT)
+    return Parsed(_read(value, spec), repaired=True)
 
 
 def _tolerant(text: str, spec: FunctionSpec, *, complete: bool) -> Parsed:
-    """Read a reply that is not JSON: values within it, the text itself as a string, and JSON with mistakes, in this order."""
-    said = _THINKING.sub("", text).strip()
-    fenced = _FENCE.search(said)
-    inside = fenced.group(1).strip() if fenced else said
-    problem: Unparsable | None = None
-    for values in (_within(inside), [inside] if not fenced and inside else [], _mended(inside) if complete else []):
-        read = []
-        for value in values:
-            try:
-                read.append(_read(value, spec))
-            except Unparsable as error:
-                # A complaint about a structure says more to the model than one about the whole text.
-                problem = error if problem is None or not isinstance(value, str) else problem
-        if any(other != read[0] for other in read[1:]):
-            message = "the reply holds several answers that differ: give one"
-            raise Unparsable(message)
-        if read:
-            return Parsed(read[0], repaired=True)
-    if not complete:
-        message = "the reply was cut off by the length limit: answer more briefly"
+    """Read a reply that is not JSON: the values in its fences, those in all of it, all of them as one, and a bare value."""
+    try:
+        said = without_thinking(text)
+    except Broken as error:
+        message = f"the reply holds no answer: {error}"
+        raise Unparsable(message) from error
+    findings = find_values(said, complete=complete)
+    values = [found.value for found in findings.values]
+    fenced = [found.value for found in findings.values if found.in_fence]
+    answers, problem = _fitting(fenced, spec)
+    if not answers and findings.problem is not None:
+        message = f"the reply is no JSON: {findings.problem}"
+        raise Unparsable(message) from findings.problem
+    if not answers and len(fenced) < len(values):
+        answers, problem = _fitting(values, spec)
+    if not answers and len(values) > 1 and findings.is_all:
+        answers, _ = _fitting([values], spec)
+    if not answers and not values and not complete:
+        raise Unparsable(_CUT)
+    if not answers and complete:
+        answers, other = _fitting(scalars_in(said), spec)
+        problem = problem or other
+    if any(answer != answers[0] for answer in answers[1:]):
+        message = "the reply holds several answers that differ: give one"
         raise Unparsable(message)
-    raise problem or Unparsable("the reply holds no JSON value")
+    if not answers:
+        raise problem or Unparsable("the reply holds no JSON value")
+    return Parsed(answers[0], repaired=True)
+
+
+def _fitting(values: list[Any], spec: FunctionSpec) -> tuple[list[Any], Unparsable | None]:
+    """Return those of the values that fit the return type, checked, and what is wrong with the first that does not."""
+    answers, problem = [], None
+    for value in values:
+        try:
+            answers.append(_read(value, spec))
+        except Unparsable as error:
+            problem = problem or error
+    return answers, problem
 
 
 def _read(value: Any, spec: FunctionSpec) -> Any:
-    """Validate a value as it stands, and, where that fails and it has the wrapper's field, what is in there."""
-    held = isinstance(value, dict) and WRAPPER_FIELD in value
-    tries = [value[WRAPPER_FIELD], value] if held and spec.is_wrapped else [value, value[WRAPPER_FIELD]] if held else [value]
+    """Validate a value, or what it holds: in the wrapper's field, or as JSON in a string."""
+    tries = [value]
+    if isinstance(value, dict) and WRAPPER_FIELD in value:
+        within = value[WRAPPER_FIELD]
+        tries = [within, value] if spec.is_wrapped or _is_wrapped_unasked(value, spec) else [value, within]
     problem: Unparsable | None = None
     for given in tries:
         try:
-            return _validate(given, spec, strict=False)
-        except ValidationError as error:
-            problem = problem or Unparsable(explain(error))
+            return check(given, spec.adapter.validate_json)
         except Unparsable as error:
             problem = problem or error
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        try:
+            return _read(json.loads(value, parse_constant=_refuse), spec)
+        except (ValueError, RecursionError):
+            pass
     raise problem or Unparsable("the reply holds no value")
 
 
-def _validate(value: Any, spec: FunctionSpec, *, strict: bool) -> Any:
+def _is_wrapped_unasked(value: Any, spec: FunctionSpec) -> bool:
+    fields_of_type = spec.schema.get("properties", {})
+    return (
+        isinstance(value, dict)
+        and value.keys() == {WRAPPER_FIELD}
+        and bool(fields_of_type)
+        and WRAPPER_FIELD not in fields_of_type
+    )
+
+
+def check(value: Any, validate: Callable[..., Any]) -> Any:
+    """Validate a JSON value: strictly, or as far as values are converted where that fails.
+
+    Args:
+        value: The value.
+        validate: A validator of JSON text, such as a `TypeAdapter` has.
+
+    Raises:
+        Unparsable: It does not fit; the message says in words how.
+
+    Example:
+        >>> check("12", TypeAdapter(int).validate_json)
+        12
+    """
     # JSON has no tuples, dates or enums: validating the JSON text, not the Python value, lets pydantic read them strictly.
     # In ASCII a lone surrogate is an escape, which pydantic refuses in words; as a character it could not even be encoded.
     try:
         text = json.dumps(value)
-        result = spec.adapter.validate_json(text, strict=strict)
-    except RecursionError as error:
-        message = "the reply is nested too deeply"
+    except (RecursionError, ValueError) as error:
+        message = "the reply is nested too deeply, or holds a number that is too long"
         raise Unparsable(message) from error
-    except ValidationError:
-        raise
-    except ValueError as error:
-        raise Unparsable(str(error)[:200]) from error
-    if not _is_finite(spec.adapter.dump_python(result, warnings=False)):
-        message = "the reply holds a number that is not finite"
-        raise Unparsable(message)
+    try:
+        result = _checked(lambda given: validate(given, strict=True), text)
+    except Unparsable:
+        result = _checked(validate, text)
+    if not is_finite(result):
+        raise Unparsable(_NOT_FINITE)
     return result
 
 
-def _is_finite(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, Decimal):
-        return value.is_finite()
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values())) and all(map(_is_finite, value))
-    return not isinstance(value, list | tuple | set | frozenset) or all(map(_is_finite, value))
-
-
-def _within(text: str) -> list[Any]:
-    """Find the JSON objects and arrays that stand in a text; the whole text, where it is JSON."""
-    found, place, decoder = [], 0, json.JSONDecoder(parse_constant=_refuse)
+def _checked(validate: Callable[[str], Any], given: str) -> Any:
     try:
-        return [decoder.decode(text)]
-    except (ValueError, RecursionError):
-        pass
-    while opening := _OPENING.search(text, place):
-        try:
-            value, place = decoder.raw_decode(text, opening.start())
-        except (ValueError, RecursionError):
-            return []  # what is left may be the inside of something broken
-        found.append(value)
-    return found
+        return validate(given)
+    except ValidationError as error:
+        raise Unparsable(_words(error)) from error
+    except Exception as error:  # a validator of the user's own may raise anything
+        raise _failed(error) from error
 
 
-def _mended(text: str) -> list[Any]:
-    from json_repair import repair_json
+def _words(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] != "json_invalid":
+        return explain(error)
+    # The JSON was written here, and only these two make a reader refuse it.
+    is_deep = "recursion" in first["msg"]
+    return "the reply is nested too deeply" if is_deep else "the reply holds half of a pair of surrogates, which is no character"
 
-    try:
-        value: Any = repair_json(text, return_objects=True)
-    except (ValueError, RecursionError, TypeError, IndexError):
-        return []
-    # Without an opening there was no structure to mend, and these are what it makes of nothing.
-    return [] if value in ("", [], {}) or not _OPENING.search(text) else [value]
+
+def _failed(error: Exception) -> Unparsable:
+    return Unparsable(f"{type(error).__name__}: {error}"[:200])
 
 
 def _refuse(constant: str) -> float:

@@ -47,9 +47,31 @@ class NamedModel:
 
     def call(
         self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
-    ) -> Details:
+    ) -> Details[Any]:
         """Answer one call by the resolved model."""
         return self.resolve().call(spec, arguments, state=state, sample=sample)
+
+
+class Given:
+    """An implementation that was given with the call itself, and that no scope of `use_model` replaces.
+
+    Args:
+        implementation: Who answers.
+
+    Example:
+        >>> Given(NamedModel("local")).name
+        'local'
+    """
+
+    def __init__(self, implementation: Implementation) -> None:
+        self.implementation = implementation
+        self.name = implementation.name
+
+    def call(
+        self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
+    ) -> Details[Any]:
+        """Answer one call."""
+        return self.implementation.call(spec, arguments, state=state, sample=sample)
 
 
 def as_implementation(model: str | LanguageBackend | Implementation | Any) -> Implementation:
@@ -84,8 +106,11 @@ def selected_implementation(declared: Implementation) -> Implementation:
         ...     selected_implementation(NamedModel("openai:gpt-5-mini")).name
         'smollm2-135m-instruct'
     """
-    override = _override.get()
-    chosen = declared if override is None else override
+    chosen = _override.get()
+    if isinstance(declared, Given):
+        chosen = declared.implementation
+    elif chosen is None:
+        chosen = declared
     return chosen.resolve() if isinstance(chosen, NamedModel) else chosen
 
 

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import inspect
-import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import MappingProxyType
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUndefinedAnnotation
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
 from llm_brain.backends.contract import Sampling
-from llm_brain.errors import ArgumentError, DefinitionError
-from llm_brain.strategy.declarations import Example, Likelihood, declared_examples, declared_sampling
+from llm_brain.errors import ArgumentError
+from llm_brain.strategy.closed_sets import bare, closed_set
+from llm_brain.strategy.declarations import Example, Likelihood
+from llm_brain.strategy.generics import resolve_type_variables
+from llm_brain.strategy.parameters import declared_signature, made_defaults
+from llm_brain.strategy.schemas import reply_schema
+from llm_brain.strategy.type_names import signature_line, type_name
+from llm_brain.strategy.type_parts import substitute, type_variables, unresolved
 from llm_brain.strategy.words import explain, json_text
 
-__all__ = ["WRAPPER_FIELD", "FunctionSpec", "closed_set", "explain", "inspect_function", "json_text"]
+WRAPPER_FIELD: Final = "return_value"
+_MOST_VARIANTS: Final = 256
+_BLOCKING_ITEMS: Final = (Iterator, Generator)
+_AWAITED_ITEMS: Final = (AsyncIterator, AsyncIterable, AsyncGenerator)
+_NO_TEXTS: Final[Mapping[str, str]] = MappingProxyType({})
 
-WRAPPER_FIELD = "return_value"
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FunctionSpec:
     """Everything about a typed function that does not change between calls.
 
@@ -39,10 +46,12 @@ class FunctionSpec:
         takes_self: Whether the first parameter is the object or the class.
         examples: Declared input and output pairs, shown to a language model.
         sampling: How a language model draws its reply.
+        texts: Texts that stand in for those in the code; see `llm_brain.strategy.texts`.
 
     Example:
         >>> def double(number: int) -> int:
         ...     '''Double a number.'''
+        >>> from llm_brain.strategy import inspect_function
         >>> spec = inspect_function(double)
         >>> spec.name, spec.instruction, list(spec.parameters)
         ('double', 'Double a number.', ['number'])
@@ -58,16 +67,107 @@ class FunctionSpec:
     takes_self: bool
     examples: tuple[Example, ...]
     sampling: Sampling
+    texts: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+
+    @cached_property
+    def items(self) -> Any | None:
+        """The type of the items, where the function returns an iterator of them; None otherwise."""
+        if get_origin(bare(self.returns)) in (*_BLOCKING_ITEMS, *_AWAITED_ITEMS):
+            return get_args(bare(self.returns))[0]
+        return None
+
+    @cached_property
+    def items_are_awaited(self) -> bool:
+        """Whether the function returns an asynchronous iterator."""
+        return get_origin(bare(self.returns)) in _AWAITED_ITEMS
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
-        """The validator of the return type."""
-        return TypeAdapter(self.returns)
+        """The validator of the return type; of an iterator, of the list of its items."""
+        return TypeAdapter(self.returns if self.items is None else list[self.items])  # type: ignore[name-defined]
+
+    @cached_property
+    def type_variables(self) -> tuple[TypeVar, ...]:
+        """The type variables of the parameters and of the return type."""
+        found = [variable for annotation in (*self.parameters.values(), self.returns) for variable in type_variables(annotation)]
+        return tuple(dict.fromkeys(found))
+
+    def resolve(self, arguments: Mapping[str, Any], instance: object | None = None) -> Mapping[TypeVar, Any]:
+        """Find the types that the type variables stand for in one call.
+
+        Args:
+            arguments: The call's arguments by name, as they were given: checked, a `G[int]` would be a `G[Item]`.
+            instance: The object whose method is called.
+
+        Raises:
+            ArgumentError: Two arguments say different types, or nothing says the type of what is returned.
+
+        Example:
+            >>> from llm_brain.strategy import inspect_function
+            >>> Item = TypeVar("Item")
+            >>> def longest(items: list[Item]) -> Item:
+            ...     '''Return the longest one.'''
+            >>> inspect_function(longest).resolve({"items": ["a", "bb"]})
+            {~Item: <class 'str'>}
+        """
+        if not self.type_variables:
+            return {}
+        try:
+            types = resolve_type_variables(self.parameters, arguments, owner=instance)
+        except ArgumentError as error:
+            message = f"{self.qualified_name}: {error}"
+            raise ArgumentError(message) from error
+        open_ones = unresolved(self.returns, types)
+        if open_ones:
+            message = (
+                f"{self.qualified_name} returns {type_name(self.returns)}, and no argument says what {open_ones[0].__name__} is"
+            )
+            raise ArgumentError(message)
+        return types
+
+    def variant(self, types: Mapping[TypeVar, Any], texts: Mapping[str, str]) -> FunctionSpec:
+        """Return this function with type variables resolved and texts replaced. Variants are made once and kept.
+
+        Example:
+            >>> from llm_brain.strategy import inspect_function
+            >>> Item = TypeVar("Item")
+            >>> def longest(items: list[Item]) -> Item:
+            ...     '''Return the longest one.'''
+            >>> inspect_function(longest).variant({Item: str}, {"longest": "Return the shortest one."}).instruction
+            'Return the shortest one.'
+        """
+        if not types and not texts:
+            return self
+        key = (tuple(types.items()), tuple(sorted(texts.items())))
+        made = self._variants.get(key)
+        if made is None:
+            if len(self._variants) >= _MOST_VARIANTS:
+                self._variants.clear()
+            parameters = {name: substitute(annotation, types) for name, annotation in self.parameters.items()}
+            changed = replace(self, parameters=parameters, returns=substitute(self.returns, types))
+            if texts:
+                from llm_brain.strategy.texts import apply_texts
+
+                changed = apply_texts(changed, texts)
+            made = self._variants[key] = changed
+        return made
+
+    @cached_property
+    def _variants(self) -> dict[Any, FunctionSpec]:
+        return {}
+
+    @cached_property
+    def line(self) -> str:
+        """The function's name and signature on one line, as a reader writes it."""
+        returns = self.returns if self.items is None else list[self.items]  # type: ignore[name-defined]
+        line = signature_line(self.function, self.takes_self, self.parameters, returns)
+        owner = self.qualified_name.rpartition(".")[0]
+        return f"{owner}.{line}" if owner else line
 
     @cached_property
     def likelihood_of(self) -> str | None:
         """The parameter whose likelihood is the returned score, where the return type declares one."""
-        return next((part.of for part in _annotations(self.returns) if isinstance(part, Likelihood)), None)
+        return next((part.of for part in _metadata(self.returns) if isinstance(part, Likelihood)), None)
 
     @cached_property
     def answer_name(self) -> str:
@@ -87,7 +187,7 @@ class FunctionSpec:
     @cached_property
     def is_text(self) -> bool:
         """Whether the answer is a plain string, which needs no JSON around it."""
-        return _bare(self.returns) is str
+        return bare(self.returns) is str
 
     @cached_property
     def is_wrapped(self) -> bool:
@@ -96,7 +196,10 @@ class FunctionSpec:
 
     @cached_property
     def _value_schema(self) -> dict[str, Any]:
-        return self.adapter.json_schema()
+        from llm_brain.strategy.texts import described
+
+        schema = self.adapter.json_schema()
+        return reply_schema(described(schema, self.texts) if self.texts else schema)
 
     @cached_property
     def schema(self) -> dict[str, Any]:
@@ -112,7 +215,11 @@ class FunctionSpec:
     def signature(self) -> inspect.Signature:
         """The call signature, without `self` and `cls`."""
         full = inspect.signature(self.function)
-        return full.replace(parameters=list(full.parameters.values())[1 if self.takes_self else 0 :])
+        return declared_signature(full.replace(parameters=list(full.parameters.values())[1 if self.takes_self else 0 :]))
+
+    @cached_property
+    def _makes_defaults(self) -> bool:
+        return any(isinstance(parameter.default, FieldInfo) for parameter in self.signature.parameters.values())
 
     @cached_property
     def _arguments(self) -> TypeAdapter[dict[str, Any]]:
@@ -130,6 +237,7 @@ class FunctionSpec:
             ArgumentError: An argument does not fit its declared type.
 
         Example:
+            >>> from llm_brain.strategy import inspect_function
             >>> def double(number: int) -> int:
             ...     '''Double a number.'''
             >>> inspect_function(double).bind((4,), {})
@@ -137,10 +245,40 @@ class FunctionSpec:
         """
         if self._single_text and not kwargs and len(args) == 1 and type(args[0]) is str:
             return {self._single_text: args[0]}
+        return self.check(self.assign(args, kwargs))
+
+    def assign(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Assign arguments to the parameters, defaults included, without looking at their types.
+
+        Raises:
+            TypeError: An argument is missing, or one too many was given.
+
+        Example:
+            >>> from llm_brain.strategy import inspect_function
+            >>> def double(number: int) -> int:
+            ...     '''Double a number.'''
+            >>> inspect_function(double).assign(("4",), {})
+            {'number': '4'}
+        """
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        return made_defaults(bound.arguments) if self._makes_defaults else bound.arguments
+
+    def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Check arguments against their types.
+
+        Raises:
+            ArgumentError: One does not fit.
+
+        Example:
+            >>> from llm_brain.strategy import inspect_function
+            >>> def double(number: int) -> int:
+            ...     '''Double a number.'''
+            >>> inspect_function(double).check({"number": "4"})
+            {'number': 4}
+        """
         try:
-            return self._arguments.validate_python(bound.arguments)
+            return self._arguments.validate_python(arguments)
         except ValidationError as error:
             message = f"{self.qualified_name}: {explain(error)}"
             raise ArgumentError(message) from error
@@ -152,130 +290,5 @@ class FunctionSpec:
         return name if annotation is str and not others else None
 
 
-def inspect_function(
-    function: Callable[..., Any], *, persona: str = "", takes_self: bool = False, names: Mapping[str, Any] | None = None
-) -> FunctionSpec:
-    """Read a function's signature, docstring and declarations.
-
-    Args:
-        function: What the user wrote.
-        persona: The docstring of the class that it belongs to.
-        takes_self: Whether its first parameter is the object or the class.
-        names: Names beyond the function's module in which its annotations are looked up.
-
-    Raises:
-        DefinitionError: The docstring, an annotation or the return type is missing, or cannot be used.
-
-    Example:
-        >>> def double(number) -> int:
-        ...     '''Double a number.'''
-        >>> inspect_function(double)
-        Traceback (most recent call last):
-        ...
-        llm_brain.errors.DefinitionError: the parameter `number` of `double` has no annotation: write `number: TYPE`
-    """
-    where = f"`{function.__qualname__}`"
-    instruction = inspect.getdoc(function)
-    if not instruction:
-        message = f"{where} has no docstring: say there what it should return, since that is what the model is asked"
-        raise DefinitionError(message)
-    try:
-        hints = typing.get_type_hints(function, localns=dict(names or {}), include_extras=True)
-    except (NameError, TypeError, PydanticUndefinedAnnotation) as error:
-        message = f"an annotation of {where} cannot be resolved: {error}"
-        raise DefinitionError(message) from error
-    if "return" not in hints:
-        message = f"{where} has no return annotation: write `-> TYPE`, since the reply is checked against it"
-        raise DefinitionError(message)
-    parameters = list(inspect.signature(function).parameters.values())[1 if takes_self else 0 :]
-    for parameter in parameters:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            message = f"{where} takes `*{parameter.name}`: name each parameter, since each becomes a part of the prompt"
-            raise DefinitionError(message)
-        if parameter.name not in hints:
-            message = f"the parameter `{parameter.name}` of {where} has no annotation: write `{parameter.name}: TYPE`"
-            raise DefinitionError(message)
-    spec = FunctionSpec(
-        function=function,
-        name=function.__name__,
-        qualified_name=function.__qualname__.rpartition("<locals>.")[2],
-        persona=inspect.cleandoc(persona),
-        instruction=instruction,
-        parameters={parameter.name: hints[parameter.name] for parameter in parameters},
-        returns=hints["return"],
-        takes_self=takes_self,
-        examples=declared_examples(function),
-        sampling=declared_sampling(function),
-    )
-    _check(spec, where)
-    return replace(spec, examples=tuple(_checked_example(spec, example, where) for example in spec.examples))
-
-
-def closed_set(annotation: Any) -> tuple[Any, ...] | None:
-    """List the values of a type that has few: bool, a Literal, an Enum. None for any other type.
-
-    Example:
-        >>> closed_set(Literal["a", "b"]), closed_set(bool), closed_set(str)
-        (('a', 'b'), (True, False), None)
-    """
-    bare = _bare(annotation)
-    if bare is bool:
-        return (True, False)
-    if get_origin(bare) is Literal:
-        return get_args(bare)
-    if isinstance(bare, type) and issubclass(bare, Enum):
-        return tuple(bare)
-    return None
-
-
-def _check(spec: FunctionSpec, where: str) -> None:
-    for what, made in (("the return type", "schema"), ("a parameter's type", "_arguments")):
-        try:
-            getattr(spec, made)
-        except (PydanticUserError, PydanticUndefinedAnnotation) as error:
-            reason = str(error).splitlines()[0]
-            message = f"{what} of {where} cannot be used: {reason}"
-            raise DefinitionError(message) from error
-    if spec.likelihood_of is not None:
-        if _bare(spec.returns) is not float:
-            message = f"{where} returns a likelihood, which is a float: write `Annotated[float, Likelihood(of=...)]`"
-            raise DefinitionError(message)
-        if spec.likelihood_of not in spec.parameters:
-            message = f"{where} returns the likelihood of `{spec.likelihood_of}`, which is not a parameter of it"
-            raise DefinitionError(message)
-        if spec.options is None:
-            message = f"{where} returns the likelihood of `{spec.likelihood_of}`, whose type must be a Literal, an Enum or bool"
-            raise DefinitionError(message)
-    try:
-        _ = spec.option_texts
-    except ArgumentError as error:
-        message = f"the options of {where} cannot be shown to a model: {error}"
-        raise DefinitionError(message) from error
-
-
-def _checked_example(spec: FunctionSpec, example: Example, where: str) -> Example:
-    """Check an example as a call and its answer would be; what a likelihood is asked of is the answer and no input."""
-    unknown = example.inputs.keys() - spec.parameters.keys()
-    if unknown:
-        message = f"an example of {where} names `{min(unknown)}`, which is not a parameter of it"
-        raise DefinitionError(message)
-    answer = spec.parameters[spec.likelihood_of] if spec.likelihood_of else spec.returns
-    try:
-        output = TypeAdapter(answer).validate_python(example.output)
-    except ValidationError as error:
-        message = f"the output of an example of {where} does not fit its type: {explain(error)}"
-        raise DefinitionError(message) from error
-    try:
-        inputs = spec.bind((), {**example.inputs, **({spec.likelihood_of: output} if spec.likelihood_of else {})})
-    except (TypeError, ArgumentError) as error:
-        message = f"the input of an example of {where} does not fit its parameters: {error}"
-        raise DefinitionError(message) from error
-    return Example({name: value for name, value in inputs.items() if name != spec.likelihood_of}, output)
-
-
-def _annotations(annotation: Any) -> tuple[Any, ...]:
+def _metadata(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
-
-
-def _bare(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

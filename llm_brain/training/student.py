@@ -13,7 +13,7 @@ from llm_brain.brain.checkpoint import load_brain, save_brain
 from llm_brain.brain.model import Brain
 from llm_brain.errors import CheckpointError, DefinitionError
 from llm_brain.strategy.implementation import Details
-from llm_brain.strategy.signature import json_text
+from llm_brain.strategy.words import json_text
 from llm_brain.training.reading import TokenReader
 
 if TYPE_CHECKING:

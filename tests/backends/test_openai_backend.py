@@ -76,6 +76,14 @@ def test_sampling_and_schema_are_asked_for(server: Any) -> None:
     assert sent["response_format"] == {"type": "json_schema", "json_schema": described}
 
 
+def test_a_server_that_knows_no_schemas_gets_none(server: Any) -> None:
+    server.says(completion('{"a": 1}'))
+    model = backend(server, schema_mode="prompt")
+    model.chat_completion(Request(HELLO.messages, schema={"type": "object"}))
+    assert "response_format" not in server.requests[0]
+    assert not model.enforces_schema
+
+
 def test_an_option_is_chosen_by_its_text_without_probabilities(server: Any) -> None:
     server.says(completion(' "Yes." '))
     choice = backend(server).choose_from_options(HELLO, ["no", "yes"])

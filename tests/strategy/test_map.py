@@ -129,4 +129,4 @@ def test_the_instance_is_asked_about_in_every_call() -> None:
     backend = Answering(lambda _: "3")
     function = TypedFunction(inspect_function(staff, takes_self=True), ModelImplementation(backend))
     function.__get__(Shop()).map(["Monday", "Sunday"])
-    assert all("Oslo" in request.messages[-1].content for request in backend.requests)
+    assert all("Oslo" in request.messages[0].content for request in backend.requests)

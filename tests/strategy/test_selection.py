@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llm_brain.errors import DefinitionError, ModelNameError
-from llm_brain.strategy import Details, llm_strategy, use_model
+from llm_brain.strategy import Details, llm_function, llm_strategy, use_model
 from tests.strategy.conftest import Scripted
 
 
@@ -89,3 +89,13 @@ class Yes:
     def is_capital(self, city: str, country: str) -> bool:
         """Tell whether the city is the capital of the country."""
         raise NotImplementedError
+
+
+def test_a_model_that_is_given_with_the_call_itself_is_the_one_that_answers() -> None:
+    @llm_function
+    def name(model: object) -> str:
+        """Name yourself."""
+        raise NotImplementedError
+
+    with use_model(Scripted("scope")):
+        assert name(Scripted("given")) == "given"

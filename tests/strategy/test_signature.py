@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 
 from llm_brain.errors import ArgumentError, DefinitionError
 from llm_brain.strategy import Example, Likelihood, ModelImplementation, TypedFunction, examples, inspect_function, sampled
-from llm_brain.strategy.signature import closed_set
+from llm_brain.strategy.closed_sets import closed_set
+from llm_brain.strategy.schemas import reply_schema
 from tests.strategy.conftest import Answering, never, returning
 
 
@@ -31,7 +32,11 @@ class Item(BaseModel):
         (Colour, (Colour.RED, Colour.BLUE)),
         (Annotated[Literal["a"], "note"], ("a",)),
         (int, None),
-        (Literal["a"] | None, None),
+        (Literal["a"] | None, ("a", None)),
+        (bool | Colour, (True, False, Colour.RED, Colour.BLUE)),
+        (Literal["a"] | int, None),
+        (Literal["a"] | Literal["a", "b"] | None, ("a", "b", None)),  # noqa: PYI030
+        (Literal[1] | bool, None),
     ],
 )
 def test_small_closed_sets_are_known(kind: Any, options: Any) -> None:
@@ -41,7 +46,7 @@ def test_small_closed_sets_are_known(kind: Any, options: Any) -> None:
 def test_what_is_no_object_is_asked_for_in_the_field_of_one() -> None:
     assert returning(list[Item]).schema["required"] == ["return_value"]
     assert "Item" in returning(list[Item]).schema["$defs"]
-    assert returning(Item).schema == Item.model_json_schema()
+    assert returning(Item).schema == reply_schema(Item.model_json_schema())
     assert returning(dict[str, int]).schema["type"] == "object"
 
 

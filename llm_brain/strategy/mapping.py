@@ -1,0 +1,147 @@
+"""Many calls at once: inputs bound and numbered, a bounded number in flight, results in order, progress shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from llm_brain.errors import ArgumentError, LLMBrainError
+from llm_brain.strategy.answering import BoundCall
+from llm_brain.strategy.signature import FunctionSpec
+
+Result = TypeVar("Result")
+Tick = Callable[[], object]
+
+
+def bound_inputs(
+    spec: FunctionSpec, inputs: Iterable[Any], bind: Callable[[tuple[Any, ...], dict[str, Any]], BoundCall]
+) -> list[BoundCall]:
+    """Bind inputs as calls. An input that stands there several times is several samples of one question.
+
+    Args:
+        spec: The function that is called.
+        inputs: Each a mapping of arguments by name, a tuple of arguments, or the one argument itself.
+        bind: Binds the arguments of one call.
+
+    Raises:
+        ArgumentError: An input does not fit; the message says which.
+
+    Example:
+        >>> from llm_brain.strategy import inspect_function
+        >>> def double(number: int) -> int:
+        ...     '''Double a number.'''
+        >>> spec = inspect_function(double)
+        >>> def bind(args, kwargs):
+        ...     return BoundCall(spec, spec.bind(args, kwargs), None, 0, None)
+        >>> [(call.arguments, call.sample) for call in bound_inputs(spec, [4, (5,), {"number": 4}], bind)]
+        [({'number': 4}, 0), ({'number': 5}, 0), ({'number': 4}, 1)]
+    """
+    seen: Counter[str] = Counter()
+    calls = []
+    for place, given in enumerate(inputs):
+        try:
+            call = bind(*_arguments(spec, given))
+        except (ArgumentError, TypeError) as error:
+            message = f"input {place}: {error}"
+            raise type(error)(message) from error
+        key = repr(call.arguments)
+        calls.append(replace(call, sample=seen[key]) if seen[key] else call)
+        seen[key] += 1
+    return calls
+
+
+async def answer_all(
+    calls: Sequence[BoundCall],
+    answer: Callable[[BoundCall, Tick | None], Coroutine[Any, Any, Result]],
+    concurrency: int,
+    tick: Tick | None,
+) -> list[Result]:
+    """Answer calls, at most `concurrency` at a time, in their order. The first error ends all.
+
+    Example:
+        >>> async def tell(call, tick):
+        ...     return call * 2
+        >>> asyncio.run(answer_all([1, 2, 3], tell, 2, None))
+        [2, 4, 6]
+    """
+    results: dict[int, Result] = {}
+    waiting = iter(enumerate(calls))
+
+    async def work() -> None:
+        for place, call in waiting:
+            results[place] = await answer(call, tick)
+
+    workers = [asyncio.create_task(work()) for _ in range(max(1, min(concurrency, len(calls))))]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    return [results[place] for place in range(len(calls))]
+
+
+def kept(
+    answer: Callable[[BoundCall, Tick | None], Coroutine[Any, Any, Result]],
+) -> Callable[[BoundCall, Tick | None], Coroutine[Any, Any, Result | LLMBrainError]]:
+    """Let an answer that fails be its error, instead of raising it.
+
+    Example:
+        >>> async def fail(call, tick):
+        ...     raise LLMBrainError("no")
+        >>> asyncio.run(kept(fail)(1, None))
+        LLMBrainError('no')
+    """
+
+    async def answer_or_error(call: BoundCall, tick: Tick | None) -> Result | LLMBrainError:
+        try:
+            return await answer(call, tick)
+        except LLMBrainError as error:
+            if tick is not None:
+                tick()
+            return error
+
+    return answer_or_error
+
+
+@contextmanager
+def shown_progress(title: str | None, total: int, on_result: Tick | None) -> Iterator[Tick | None]:
+    """Show a progress bar in the terminal while calls are answered, where a title is given.
+
+    Args:
+        title: What is being done.
+        total: How many calls there are.
+        on_result: Called at each tick, too.
+
+    Example:
+        >>> with shown_progress(None, 3, None) as tick:
+        ...     tick is None
+        True
+    """
+    if title is None:
+        yield on_result
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total)
+
+        def tick() -> None:
+            bar.advance(task)
+            if on_result is not None:
+                on_result()
+
+        yield tick
+
+
+def _arguments(spec: FunctionSpec, given: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if isinstance(given, Mapping) and given.keys() <= spec.parameters.keys() and (given or not spec.parameters):
+        return (), dict(given)
+    # A NamedTuple is a tuple, too, but as a value of its own it is one argument.
+    return (given if type(given) is tuple else (given,)), {}

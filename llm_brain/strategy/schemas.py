@@ -1,0 +1,47 @@
+"""The JSON Schema of a reply as a model should see it: what pydantic says, less what says nothing, and with tags required."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_NAMED = ("properties", "$defs", "patternProperties")
+_LISTED = ("anyOf", "oneOf", "allOf", "prefixItems")
+
+
+def reply_schema(schema: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:
+    """Clean a schema that pydantic made.
+
+    - A field with one possible value is required, default or not: it is the tag by which the members of a union are told apart.
+    - Titles that only repeat a name go, and so does `discriminator`, which is OpenAPI's and refused by servers that take JSON
+      Schema, and the signature that a dataclass without a docstring has in its place.
+
+    Args:
+        schema: The schema, or a part of it.
+        name: The property or the definition that the part stands under.
+
+    Example:
+        >>> reply_schema({"type": "object", "properties": {"kind": {"const": "a", "default": "a", "title": "Kind"}}})
+        {'type': 'object', 'properties': {'kind': {'const': 'a'}}, 'required': ['kind']}
+    """
+    cleaned: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "discriminator" or (key == "title" and name is not None and _letters(value) == _letters(name)):
+            continue
+        if key == "description" and str(value).startswith(f"{schema.get('title')}("):
+            continue
+        if key in _NAMED and isinstance(value, Mapping):
+            cleaned[key] = {held: reply_schema(part, held) for held, part in value.items()}
+        elif key in _LISTED and isinstance(value, list):
+            cleaned[key] = [reply_schema(part) for part in value]
+        else:
+            cleaned[key] = reply_schema(value) if isinstance(value, Mapping) and key not in ("default", "const") else value
+    tags = [tag for tag, part in cleaned.get("properties", {}).items() if "const" in part]
+    for tag in tags:
+        cleaned["properties"][tag].pop("default", None)
+    required = list(dict.fromkeys([*tags, *cleaned.get("required", [])]))
+    return {**cleaned, "required": required} if required else cleaned
+
+
+def _letters(text: object) -> str:
+    return "".join(filter(str.isalnum, str(text))).casefold()
