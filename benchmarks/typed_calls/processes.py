@@ -1,0 +1,123 @@
+"""The processes of a measurement: the server, the rows' workers, and fresh interpreters whose CPU time is taken."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from benchmarks.typed_calls.environments import generated, interpreter
+from benchmarks.typed_calls.rows import FOLDER, Row
+
+ROOT = FOLDER.parent.parent
+# Nothing may leave the machine, and no table of prices is to be fetched.
+QUIET = {
+    "BAML_LOG": "off",
+    "DO_NOT_TRACK": "1",
+    "LANGCHAIN_TRACING_V2": "false",
+    "LANGSMITH_TRACING": "false",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "OTEL_SDK_DISABLED": "true",
+}
+
+
+class Server:
+    """The server's process, seen from here."""
+
+    def __init__(self, port: int) -> None:
+        self._address = f"http://127.0.0.1:{port}"
+
+    def url(self, row: Row, latency_ms: int = 0) -> str:
+        return f"{self._address}/{row.name}/{latency_ms}/v1"
+
+    def requests(self) -> dict[str, int]:
+        """Tell how many requests each row has made."""
+        with urllib.request.urlopen(f"{self._address}/requests") as page:  # noqa: S310 - our own server's address
+            counted: dict[str, int] = json.load(page)
+        return counted
+
+
+class Worker:
+    """A row's process, which takes orders."""
+
+    def __init__(self, row: Row, process: subprocess.Popen[str], complaints: IO[str]) -> None:
+        self._row = row
+        self._process = process
+        self._complaints = complaints
+
+    @staticmethod
+    def arguments(row: Row) -> tuple[str, ...]:
+        return "-m", f"{__package__}.worker", row.name
+
+    def ask(self, **order: Any) -> Any:
+        """Give an order and wait for its result. Fails loudly where the row failed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # then there is no result either
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            self._complaints.seek(0)
+            message = f"{self._row.title} failed:\n{self._complaints.read()[-4000:]}"
+            raise SystemExit(message)
+        return json.loads(line)
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """Run the server."""
+    command = [sys.executable, "-m", f"{__package__}.server"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield Server(int(process.stdout.readline()))
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def working(row: Row, url: str) -> Iterator[Worker]:
+    """Run a row's process; its standard input's end is its own."""
+    command = [str(interpreter(row)), *Worker.arguments(row)]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with (
+        tempfile.TemporaryDirectory() as home,
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(command, cwd=ROOT, env=variables(row, url, home), stderr=complaints, **pipes) as process,
+    ):
+        try:
+            yield Worker(row, process, complaints)
+        finally:
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+
+
+def processor_seconds(row: Row, url: str, *arguments: str, given: bytes = b"") -> float:
+    """Give the CPU seconds, the user's and the system's, of a fresh interpreter."""
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile("w+b") as told, tempfile.TemporaryFile("w+b") as said:
+        told.write(given)
+        told.seek(0)
+        command = [str(interpreter(row)), *arguments]
+        process = subprocess.Popen(command, cwd=ROOT, env=variables(row, url, home), stdin=told, stdout=said, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            message = f"{row.title}: {' '.join(arguments)} failed:\n{said.read()[-4000:].decode(errors='replace')}"
+            raise SystemExit(message)
+    return usage.ru_utime + usage.ru_stime
+
+
+def variables(row: Row, url: str, home: str) -> dict[str, str]:
+    """Make the environment variables of a row's process: few, so that nobody's own settings have a say."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, **QUIET, "HOME": home, "PYTHONPATH": str(generated(row)), "TYPED_CALLS_URL": url}
