@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Generator, Iterable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
+
+from typing_extensions import ParamSpec, TypeVar
 
 from llm_brain.backends.asking import iterate_now, run_now
 from llm_brain.backends.portal import portal

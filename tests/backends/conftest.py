@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -124,3 +127,131 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
     listening.shutdown()
     listening.server_close()
     thread.join()
+
+
+class Wire:
+    """One request of a client, and the wire that it came over: a test sends back what it likes, byte by byte."""
+
+    def __init__(self, connection: socket.socket, path: str, headers: dict[str, str], body: bytes) -> None:
+        self.connection = connection
+        self.path = path
+        self.headers = headers
+        self.content = body
+        self.is_open = True
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.content)
+
+    def send(self, data: bytes) -> None:
+        if self.is_open:
+            with contextlib.suppress(OSError):
+                self.connection.sendall(data)
+
+    def head(self, status: int = 200, **headers: str) -> None:
+        named = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        self.send(f"HTTP/1.1 {status} whatever\r\n{named}\r\n".encode())
+
+    def reply(self, body: object, status: int = 200, **headers: str) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.head(status, **{"content_type": "application/json", "content_length": str(len(content)), **headers})
+        self.send(content)
+
+    def begin_events(self) -> None:
+        self.head(content_type="text/event-stream", transfer_encoding="chunked")
+
+    def chunk(self, data: bytes) -> None:
+        """Send a part of a body of unknown length; an empty one is its end."""
+        self.send(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def hung_up(self, within: float = 5.0) -> bool:
+        """Tell whether the client closes the connection in time."""
+        self.connection.settimeout(within)
+        try:
+            return self.connection.recv(1) == b""
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self.connection.settimeout(None)
+
+    def reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self) -> None:
+        self.is_open = False
+        self.connection.close()
+
+
+class WireServer:
+    """Listens on 127.0.0.1 and has each request played by `play`, in a thread of its connection's own."""
+
+    def __init__(self) -> None:
+        self.play: Callable[[Wire], None] = lambda wire: wire.reply({})
+        self.wires: list[Wire] = []
+        self.connections: list[socket.socket] = []
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self._listening.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def stop(self) -> None:
+        # Closing a socket wakes nobody who accepts on it; shutting it down does.
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for connection in self.connections:
+            connection.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each send is a packet
+            self.connections.append(connection)
+            self._threads.append(threading.Thread(target=self._serve, args=(connection,), daemon=True))
+            self._threads[-1].start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        # Bytes are read one request at a time: a client that is well brought up sends the next one after the answer.
+        with contextlib.suppress(OSError), connection.makefile("rb", buffering=0) as file:
+            while (wire := _next_wire(connection, file)) is not None:
+                self.wires.append(wire)
+                self.play(wire)
+                if not wire.is_open:
+                    return
+
+
+def _next_wire(connection: socket.socket, file: Any) -> Wire | None:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = file.read(1)
+        if not byte:
+            return None
+        head += byte
+    first, *lines = head.decode("latin-1").strip().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    body = b""
+    while len(body) < int(headers.get("content-length", 0)):
+        body += file.read(int(headers["content-length"]) - len(body))
+    return Wire(connection, first.split(" ")[1], headers, body)
+
+
+@pytest.fixture
+def wires(monkeypatch: pytest.MonkeyPatch) -> Iterator[WireServer]:
+    """Make a server whose every byte is a test's own, for what goes wrong on the way."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    serving = WireServer()
+    yield serving
+    serving.stop()

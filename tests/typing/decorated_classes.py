@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, assert_type
 
@@ -149,7 +149,7 @@ async def seen_as_typed_functions() -> None:
     assert_type(typed(triage.route).map(["It broke."], concurrency=8), list[Ticket])
     assert_type(typed(triage.route).with_details("It broke."), Details[Ticket])
     assert_type(typed(triage.route).with_details("It broke.").value, Ticket)
-    assert_type(typed(triage.route).stream("It broke."), Iterator[Ticket])
+    assert_type(typed(triage.route).stream("It broke."), Generator[Ticket, None, None])
     assert_type(typed(triage.route).prompt("It broke."), str)
     assert_type(await typed(triage.route).aio("It broke."), Ticket)
     assert_type(await typed(triage.route).aio.map(["It broke."]), list[Ticket])

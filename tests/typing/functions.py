@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, assert_type
 
@@ -99,7 +99,7 @@ async def functions() -> None:
     assert_type(double(number=3, times=2), int)
     assert_type(double.map([1, 2]), list[int])
     assert_type(double.with_details(3), Details[int])
-    assert_type(double.stream(3), Iterator[int])
+    assert_type(double.stream(3), Generator[int, None, None])
     assert_type(double.prompt(3), str)
     assert_type(await double.aio(3), int)
     assert_type(await double_later(3), int)
