@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from llm_brain.brain.config import BrainConfig as BrainConfig
     from llm_brain.brain.model import Brain as Brain
     from llm_brain.errors import LLMBrainError as LLMBrainError
+    from llm_brain.optimize.hyperparameters import Hyperparameters as Hyperparameters
+    from llm_brain.optimize.hyperparameters import track_hyperparameters as track_hyperparameters
     from llm_brain.optimize.optimizer import LLMOptimizer as LLMOptimizer
     from llm_brain.strategy.declarations import Likelihood as Likelihood
     from llm_brain.strategy.declarations import examples as examples
@@ -40,6 +42,7 @@ __getattr__, __dir__, __all__ = attach(
         "BrainConfig": "brain.config",
         "Details": "strategy.implementation",
         "Hidden": "strategy.public_state",
+        "Hyperparameters": "optimize.hyperparameters",
         "LLMBrainError": "errors",
         "LLMOptimizer": "optimize.optimizer",
         "Likelihood": "strategy.declarations",
@@ -51,6 +54,7 @@ __getattr__, __dir__, __all__ = attach(
         "llm_strategy": "strategy.decorator",
         "record": "tracing.spans",
         "sampled": "strategy.declarations",
+        "track_hyperparameters": "optimize.hyperparameters",
         "train": "training.loop",
         "typed": "strategy.views",
         "use_model": "strategy.selection",

@@ -1,8 +1,9 @@
 """Meta-optimisation: `LLMOptimizer` runs trials of a task, reflects on each, and proposes the next hyperparameters.
 
 `optimizer` (runs a study), `study` (its trials), `proposals` (what to try next), `models` (what a language model is shown and
-gives back), `functions` (the questions it is asked), `space` (what can be tuned), `journal` (what happened, durably). What does
-not live here: how a brain is trained (training).
+gives back), `functions` (the questions it is asked), `space` (what can be tuned), `journal` (what happened, durably),
+`hyperparameters` and `tracking` (values and texts found in a program, set from outside). What does not live here: how a brain is
+trained (training).
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 from llm_brain._lazy import attach
 
 if TYPE_CHECKING:
+    from llm_brain.optimize.hyperparameters import Hyperparameters as Hyperparameters
+    from llm_brain.optimize.hyperparameters import track_hyperparameters as track_hyperparameters
     from llm_brain.optimize.models import OptimizationInfo as OptimizationInfo
     from llm_brain.optimize.models import OptimizationStep as OptimizationStep
     from llm_brain.optimize.models import TaskInfo as TaskInfo
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "Hyperparameters": "hyperparameters",
         "LLMOptimizer": "optimizer",
         "OptimizationInfo": "models",
         "OptimizationStep": "models",
@@ -30,5 +34,6 @@ __getattr__, __dir__, __all__ = attach(
         "TaskReflection": "models",
         "TaskRun": "models",
         "Trial": "study",
+        "track_hyperparameters": "hyperparameters",
     },
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from llm_brain.errors import DefinitionError, missing_dependency
-from llm_brain.strategy.closed_sets import closed_set
+from llm_brain.strategy.annotations.closed_sets import closed_set
 from llm_brain.strategy.words import explain
 
 if TYPE_CHECKING:

@@ -1,9 +1,16 @@
 """Typed functions: from a callable to a signature, a prompt, a reply and a checked value.
 
-In the order of a call: `decorator` (wraps a class's members once), `signature` and `declarations` (what they say), `function`
-(what is called), `selection` and `implementation` (who answers), `prompt` and `parsing` (how a language model is asked, and its
-reply read), `words` (values and errors in both). What does not live here: models and caches (backends), and anything that learns
-(training).
+In the order of a call:
+
+    decorator, explicit (decoration)     wrap a class's members, or a function, once; `views` is what type checkers see
+    inspection, signature, parameters    what a function says (`annotations`: its types; `declarations`: examples, sampling)
+    function, asynchronous, mapping      what is called; `answering` puts each call into its span
+    selection, implementation            who answers; `calibration` takes a model's lean out
+    prompt, schemas, texts               how a language model is asked; `public_state` is what it is told of `self`
+    parsing (reading), partial (shapes)  how its reply becomes a value, whole or while it grows
+    words                                values and errors as a model reads them
+
+What does not live here: models and caches (backends), and anything that learns (training).
 """
 
 from typing import TYPE_CHECKING

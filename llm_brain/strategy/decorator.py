@@ -14,8 +14,8 @@ import sys
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from llm_brain.errors import DefinitionError
-from llm_brain.strategy.classes import implement_class, rebindable
-from llm_brain.strategy.members import function_in, implemented_member, local_names
+from llm_brain.strategy.decoration.classes import implement_class, rebindable
+from llm_brain.strategy.decoration.members import function_in, implemented_member, local_names
 from llm_brain.strategy.selection import as_implementation
 from llm_brain.strategy.views import Strategy
 

@@ -22,10 +22,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from llm_brain.errors import ArgumentError, DefinitionError
 from llm_brain.strategy.asynchronous import AsyncTypedFunction
+from llm_brain.strategy.decoration.members import local_names
+from llm_brain.strategy.decoration.model_parameter import function_without_body, spec_without_model
 from llm_brain.strategy.function import TypedFunction
 from llm_brain.strategy.implementation import Implementation
-from llm_brain.strategy.members import local_names
-from llm_brain.strategy.model_parameter import function_without_body, spec_without_model
 from llm_brain.strategy.selection import Given, as_implementation
 from llm_brain.strategy.signature import FunctionSpec
 from llm_brain.strategy.words import explain

@@ -12,7 +12,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation
 
 from llm_brain.errors import AnnotationError, ArgumentError, DefinitionError
-from llm_brain.strategy.closed_sets import bare
+from llm_brain.strategy.annotations.closed_sets import bare
 from llm_brain.strategy.declarations import Example, declared_examples, declared_sampling
 from llm_brain.strategy.parameters import declared_type
 from llm_brain.strategy.signature import FunctionSpec

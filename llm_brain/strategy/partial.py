@@ -122,9 +122,6 @@ class _Values:
         if self._is_over:
             return []
         self._json.feed(piece)
-        if self._json.problem is not None:
-            self._is_over = True  # what was read last was read wrongly
-            return []
         value: Any = NOTHING
         while (reader := self._json.reader) is not None:
             value = self._value(reader)
@@ -135,6 +132,9 @@ class _Values:
                 break
             self._memory = Memory()
             self._json.skip()
+        if self._json.problem is not None:
+            self._is_over = True  # what was read last was read wrongly
+            return []
         if value is NOTHING or _are_same(value, self._last):
             return []
         self._last = value

@@ -18,7 +18,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from llm_brain.backends.contract import LanguageBackend, Message, Request
-from llm_brain.strategy.closed_sets import closed_set
+from llm_brain.strategy.annotations.closed_sets import closed_set
 from llm_brain.strategy.public_state import without_hidden
 from llm_brain.strategy.signature import WRAPPER_FIELD, FunctionSpec
 from llm_brain.strategy.texts import description_of

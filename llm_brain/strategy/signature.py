@@ -15,13 +15,13 @@ from typing_extensions import TypedDict
 
 from llm_brain.backends.contract import Sampling
 from llm_brain.errors import ArgumentError
-from llm_brain.strategy.closed_sets import bare, closed_set
+from llm_brain.strategy.annotations.closed_sets import bare, closed_set
+from llm_brain.strategy.annotations.generics import resolve_type_variables
+from llm_brain.strategy.annotations.names import signature_line, type_name
+from llm_brain.strategy.annotations.parts import substitute, type_variables, unresolved
 from llm_brain.strategy.declarations import Example, Likelihood
-from llm_brain.strategy.generics import resolve_type_variables
 from llm_brain.strategy.parameters import declared_signature, made_defaults
 from llm_brain.strategy.schemas import reply_schema
-from llm_brain.strategy.type_names import signature_line, type_name
-from llm_brain.strategy.type_parts import substitute, type_variables, unresolved
 from llm_brain.strategy.words import explain, json_text
 
 WRAPPER_FIELD: Final = "return_value"

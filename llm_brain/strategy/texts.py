@@ -211,7 +211,7 @@ def _places(spec: FunctionSpec) -> Iterator[tuple[str, str]]:
 
 
 def _specs(targets: Iterable[Any]) -> Iterator[FunctionSpec]:
-    from llm_brain.strategy.members import function_in
+    from llm_brain.strategy.decoration.members import function_in
     from llm_brain.strategy.signature import FunctionSpec
 
     for target in targets:

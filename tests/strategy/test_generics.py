@@ -17,7 +17,7 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from llm_brain.errors import ArgumentError
 from llm_brain.strategy import ModelImplementation, TypedFunction, inspect_function, llm_strategy
-from llm_brain.strategy.generics import resolve_type_variables, substitute, type_variables, unresolved
+from llm_brain.strategy.annotations.generics import resolve_type_variables, substitute, type_variables, unresolved
 from tests.strategy.conftest import Answering, Scripted, never
 
 S = TypeVar("S")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llm_brain.strategy import llm_strategy
-from llm_brain.strategy.members import implementation_is_missing
+from llm_brain.strategy.decoration.members import implementation_is_missing
 from tests.strategy.conftest import Scripted
 
 LEFT_OUT = [

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from llm_brain.errors import ArgumentError, DefinitionError
 from llm_brain.strategy import Example, Likelihood, ModelImplementation, TypedFunction, examples, inspect_function, sampled
-from llm_brain.strategy.closed_sets import closed_set
+from llm_brain.strategy.annotations.closed_sets import closed_set
 from llm_brain.strategy.schemas import reply_schema
 from tests.strategy.conftest import Answering, never, returning
 

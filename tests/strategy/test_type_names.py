@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, PositiveInt
 from typing_extensions import TypeAliasType, TypedDict
 
-from llm_brain.strategy.type_names import signature_line, type_name
+from llm_brain.strategy.annotations.names import signature_line, type_name
 
 T = TypeVar("T")
 S = TypeVar("S")

@@ -13,11 +13,11 @@ from pydantic import Discriminator, JsonValue, RootModel, Tag
 from pydantic.fields import FieldInfo
 from typing_extensions import is_typeddict
 
+from llm_brain.strategy.annotations.parts import QUALIFIERS, expanded, is_model, is_union
 from llm_brain.strategy.shapes.containers import Anything, Array, Row, Table, Text
 from llm_brain.strategy.shapes.records import Dataclass, Model, NamedRow, Record, Root
 from llm_brain.strategy.shapes.shape import Growing, Memory, Shape
 from llm_brain.strategy.shapes.unions import Either
-from llm_brain.strategy.type_parts import QUALIFIERS, expanded, is_model, is_union
 
 _ARRAYS: dict[Any, Any] = {
     **dict.fromkeys((list, Sequence, Collection, MutableSequence), list),

@@ -15,7 +15,7 @@ from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from llm_brain.strategy.class_parts import fields_of
+from llm_brain.strategy.annotations.class_parts import fields_of
 from llm_brain.strategy.shapes.shape import NOTHING, Growing, Memory, Progress, Shape
 
 ShapeOf = Callable[..., Shape]

@@ -18,9 +18,9 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from typing_extensions import NoDefault, is_typeddict
 
 from llm_brain.errors import ArgumentError
-from llm_brain.strategy.class_parts import arguments_as, bases_of, fields_of
-from llm_brain.strategy.type_claims import Claims, bare, union_of
-from llm_brain.strategy.type_parts import (
+from llm_brain.strategy.annotations.claims import Claims, bare, union_of
+from llm_brain.strategy.annotations.class_parts import arguments_as, bases_of, fields_of
+from llm_brain.strategy.annotations.parts import (
     QUALIFIERS,
     arguments_of,
     default_of,

@@ -11,8 +11,8 @@ from types import GenericAlias
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 
 from llm_brain.errors import ArgumentError
-from llm_brain.strategy.type_names import type_name
-from llm_brain.strategy.type_parts import arguments_of, is_union, origin_of, union
+from llm_brain.strategy.annotations.names import type_name
+from llm_brain.strategy.annotations.parts import arguments_of, is_union, origin_of, union
 
 
 class Claim(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol
 
 from typing_extensions import is_typeddict
 
-from llm_brain.strategy.type_parts import arguments_of, is_model, origin_of, parameters_of, remembered, replaced
+from llm_brain.strategy.annotations.parts import arguments_of, is_model, origin_of, parameters_of, remembered, replaced
 
 
 @remembered

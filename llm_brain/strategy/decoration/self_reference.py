@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from llm_brain.strategy.type_parts import is_union
+from llm_brain.strategy.annotations.parts import is_union
 
 
 def let_it_contain_itself(made: Any, interface: type, names: Mapping[str, Any]) -> None:

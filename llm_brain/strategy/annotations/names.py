@@ -11,7 +11,7 @@ from typing import Any, ForwardRef, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from llm_brain.strategy.type_parts import QUALIFIERS, arguments_of, is_union, origin_of, parameters_of
+from llm_brain.strategy.annotations.parts import QUALIFIERS, arguments_of, is_union, origin_of, parameters_of
 
 LONGEST_DEFAULT = 80
 

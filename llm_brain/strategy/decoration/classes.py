@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, TypeVarTuple, Unp
 from pydantic import BaseModel
 
 from llm_brain.errors import DefinitionError
+from llm_brain.strategy.decoration.members import function_in, implementation_is_missing, implemented_member
+from llm_brain.strategy.decoration.self_reference import let_it_contain_itself
 from llm_brain.strategy.function import Typed
-from llm_brain.strategy.members import function_in, implementation_is_missing, implemented_member
 from llm_brain.strategy.selection import NamedModel, as_implementation
-from llm_brain.strategy.self_reference import let_it_contain_itself
 
 if TYPE_CHECKING:
     from llm_brain.backends.contract import LanguageBackend

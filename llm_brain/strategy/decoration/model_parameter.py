@@ -12,10 +12,10 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from llm_brain.backends.contract import LanguageBackend
 from llm_brain.errors import DefinitionError
+from llm_brain.strategy.annotations.parts import is_union
+from llm_brain.strategy.decoration.members import function_in, implementation_is_missing
 from llm_brain.strategy.inspection import inspect_function
-from llm_brain.strategy.members import function_in, implementation_is_missing
 from llm_brain.strategy.signature import FunctionSpec
-from llm_brain.strategy.type_parts import is_union
 
 
 def function_without_body(function: Callable[..., Any]) -> Callable[..., Any]:

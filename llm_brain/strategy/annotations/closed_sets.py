@@ -6,7 +6,7 @@ from enum import Enum
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from llm_brain.strategy.type_parts import is_union
+from llm_brain.strategy.annotations.parts import is_union
 
 
 def closed_set(annotation: Any) -> tuple[Any, ...] | None:
