@@ -17,9 +17,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from examples.mood.interface import ANSWERS, Mood
-from llm_brain import Details, LLMBrainError, examples, llm_strategy
-from llm_brain.optimize.hyperparameters import Hyperparameters, track_hyperparameters
-from llm_brain.strategy.views import typed
+from llm_brain import Details, Hyperparameters, LLMBrainError, examples, llm_strategy, track_hyperparameters, typed
 
 MOOD = Path(__file__).parents[1] / "mood"
 WORDINGS = (

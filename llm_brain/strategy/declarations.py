@@ -64,7 +64,7 @@ def examples(*pairs: tuple[Mapping[str, Any], Any]) -> Callable[[AnyFunction], A
     """
 
     def declare(function: AnyFunction) -> AnyFunction:
-        setattr(function, _EXAMPLES, tuple(Example(dict(inputs), output) for inputs, output in pairs))
+        setattr(_function_of(function), _EXAMPLES, tuple(Example(dict(inputs), output) for inputs, output in pairs))
         return function
 
     return declare
@@ -87,7 +87,7 @@ def sampled(temperature: float, *, top_p: float = 1.0, max_tokens: int = 512) ->
     """
 
     def declare(function: AnyFunction) -> AnyFunction:
-        setattr(function, _SAMPLING, Sampling(temperature, top_p, max_tokens, seed=0))
+        setattr(_function_of(function), _SAMPLING, Sampling(temperature, top_p, max_tokens, seed=0))
         return function
 
     return declare
@@ -113,3 +113,9 @@ def declared_sampling(function: Callable[..., Any]) -> Sampling:
     """
     declared: Sampling = getattr(function, _SAMPLING, _DEFAULT_SAMPLING)
     return declared
+
+
+def _function_of(member: Any) -> Any:
+    """Return the function inside a static method, a class method or a property: declarations may stand above these, too."""
+    held = (getattr(member, name, None) for name in ("__func__", "fget", "func"))
+    return next((function for function in held if function is not None), member)

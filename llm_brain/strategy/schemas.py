@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _NAMED = ("properties", "$defs", "patternProperties")
+_REFUSED = ("discriminator", "uniqueItems")
 _LISTED = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 
@@ -13,8 +14,8 @@ def reply_schema(schema: Mapping[str, Any], name: str | None = None) -> dict[str
     """Clean a schema that pydantic made.
 
     - A field with one possible value is required, default or not: it is the tag by which the members of a union are told apart.
-    - Titles that only repeat a name go, and so does `discriminator`, which is OpenAPI's and refused by servers that take JSON
-      Schema, and the signature that a dataclass without a docstring has in its place.
+    - Titles that only repeat a name go, and so does the signature that a dataclass without a docstring has in its place.
+    - What servers refuse goes: `discriminator`, which is OpenAPI's, and `uniqueItems`, which cannot be enforced token by token.
 
     Args:
         schema: The schema, or a part of it.
@@ -26,7 +27,7 @@ def reply_schema(schema: Mapping[str, Any], name: str | None = None) -> dict[str
     """
     cleaned: dict[str, Any] = {}
     for key, value in schema.items():
-        if key == "discriminator" or (key == "title" and name is not None and _letters(value) == _letters(name)):
+        if key in _REFUSED or (key == "title" and name is not None and _letters(value) == _letters(name)):
             continue
         if key == "description" and str(value).startswith(f"{schema.get('title')}("):
             continue

@@ -13,12 +13,13 @@ from llm_brain.strategy.reading.broken import Broken
 _LONGEST_WORD = 2_000
 _KEY = re.compile(rf"[^:=,{{}}\[\]()\n\"'`“”„‘’\\]{{1,{_LONGEST_WORD}}}")  # noqa: RUF001 - they are what is meant
 _WORD = re.compile(rf"(?:(?!\s(?://|\#|/\*))[^,:{{}}\[\]()\n\"`“”„\\]|:(?=[^\s\"'“\[{{,}}])){{1,{_LONGEST_WORD}}}")
-_PLAIN = r"(?:[+-]?(?:0(?!\d)|[1-9.])[\w.+-]{0,30}|true|false|null|True|False|None)"
+_PLAIN = r"(?:[+-]?(?:\.\d|0(?!\d)|[1-9])[\w.+-]{0,30}|true|false|null|True|False|None)"
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2} \d{3}\b")
 _TWO_VALUES = re.compile(rf"({_PLAIN})\s+{_PLAIN}[\s,\]]")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _LOOSE_NUMBER = re.compile(r"[+-]?(?!0[\d_])(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?", re.ASCII)
 _HEX_NUMBER = re.compile(r"[+-]?0[xX][0-9a-fA-F]+")
+_BEHIND_QUOTE = re.compile(r"\"\s{0,1000}")
 _CONSTANTS = {"true": True, "false": False, "null": None, "none": None}
 _NO_VALUES = {"nan", "inf", "infinity", "undefined"}
 
@@ -79,14 +80,16 @@ def read_word(text: str, at: int, *, to_end: bool) -> Word | None:
     end = found.end() if found else at
     if end - at == _LONGEST_WORD:
         raise Broken(text, at, "a text without quotes is too long")
-    if not to_end and (end == len(text) or (text[end] in ':"' and end + 1 == len(text))):
+    behind = _BEHIND_QUOTE.match(text, end)
+    is_cut = end == len(text) or text[end:] == ":" or (behind is not None and behind.end() == len(text))
+    if is_cut and not to_end:
         return None
     raw = found.group().rstrip() if found else ""
     if not any(char.isalnum() for char in raw) or raw.startswith(("...", "…")):
         reason = "something is left out" if raw.startswith(("...", "…")) else "a value is expected"
         raise Broken(text, at, reason)
     follows = text[end : end + 1]
-    if follows == '"' and text[end - 1] == raw[-1] and text[end + 1 :].lstrip()[:1] in {",", "}", "]", ""}:
+    if behind is not None and text[end - 1] == raw[-1] and text[behind.end() : behind.end() + 1] in {",", "}", "]", ""}:
         return Word(raw, end + 1)  # only the quote before it was left out
     next_key = None
     if follows == ":":
