@@ -72,7 +72,7 @@ class ModelNameError(LLMBrainError, ValueError):
         >>> resolve_model("lokal")
         Traceback (most recent call last):
         ...
-        llm_brain.errors.ModelNameError: unknown model 'lokal': did you mean 'local'? Known: 'local', 'hf:PATH', 'openai:MODEL'
+        llm_brain.errors.ModelNameError: unknown model 'lokal': did you mean 'local'? Known: 'local', ...
     """
 
 
@@ -168,13 +168,27 @@ class BackendError(LLMBrainError):
 class ReplyError(BackendError):
     """The model's replies do not fit the declared return type, after all the attempts that were allowed.
 
+    Attributes:
+        conversation: The last question as it was put, and the reply to it: messages, oldest first.
+        invalid: The value that was read out of the last reply and does not fit; None where none could be read.
+
     Example:
         >>> ReplyError("not an int", raw="forty", attempts=["not an int"]).kind
         'validation'
     """
 
-    def __init__(self, message: str, *, raw: str, attempts: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        raw: str,
+        attempts: Sequence[str] = (),
+        conversation: Sequence[Any] = (),
+        invalid: Any = None,
+    ) -> None:
         super().__init__(message, kind="validation", raw=raw, attempts=attempts)
+        self.conversation = tuple(conversation)
+        self.invalid = invalid
 
 
 def _rebuild(kind: type[BackendError], message: str, fields: dict[str, object]) -> BackendError:

@@ -180,7 +180,7 @@ class ModelImplementation:
                 failures.append(str(error))
                 is_out = so_far.given and (spec.items is not None or spec.is_text)
                 if is_out or len(failures) == self.max_attempts:
-                    raise self._exhausted(spec, so_far.text, failures) from error
+                    raise self._exhausted(spec, request, so_far.text, failures, error) from error
                 request = _again(first, so_far.text, str(error))
             else:
                 return
@@ -226,7 +226,7 @@ class ModelImplementation:
             except ReplyError as error:
                 failures.append(str(error))
                 if len(failures) == self.max_attempts or first.form == "completion":
-                    raise self._exhausted(spec, error.raw or "", failures) from error
+                    raise self._exhausted(spec, request, error.raw or "", failures) from error
                 request = _again(first, error.raw or "", "it is none of the options, or several")
 
     async def _ask(self, question: _Question, asking: Asking) -> Details[Any]:
@@ -243,16 +243,20 @@ class ModelImplementation:
             except Unparsable as error:
                 failures.append(str(error))
                 if len(failures) == self.max_attempts:
-                    raise self._exhausted(spec, reply.text, failures) from error
+                    raise self._exhausted(spec, request, reply.text, failures, error) from error
                 request = _again(first, reply.text, str(error))
             else:
                 return Details(parsed.value, self.name, reply.text, {}, usage, len(failures) + 1, parsed.repaired, cached)
 
-    def _exhausted(self, spec: FunctionSpec, raw: str, failures: Sequence[str]) -> ReplyError:
+    def _exhausted(
+        self, spec: FunctionSpec, request: Request, raw: str, failures: Sequence[str], last: Unparsable | None = None
+    ) -> ReplyError:
         asked = "the reply" if len(failures) == 1 else f"none of {len(failures)} replies"
         verb = "does not fit" if len(failures) == 1 else "fits"
         message = f"{spec.qualified_name}: {asked} of {self.name!r} {verb} the return type; the last: {failures[-1]}"
-        return ReplyError(message, raw=raw, attempts=failures)
+        conversation = (*request.messages, Message("assistant", raw))
+        invalid = None if last is None else last.value
+        return ReplyError(message, raw=raw, attempts=failures, conversation=conversation, invalid=invalid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,9 +289,13 @@ async def _values(spec: FunctionSpec, pieces: AsyncGenerator[str | Reply, None],
                     yield part
                 continue
             so_far.text = piece.text
-            value = parse_reply(piece.text, spec, complete=piece.finish_reason != "length").value
-            is_new = not so_far.given or (spec.items is None and not spec.is_text)
-            for whole in () if not is_new else value if spec.items is not None else (value,):
+            value: Any = parse_reply(piece.text, spec, complete=piece.finish_reason != "length").value
+            rest: Sequence[Any] = (value,)
+            if spec.items is not None:
+                rest = value[reader.given :]  # what was complete only with the reply's end
+            elif spec.is_text and so_far.given:
+                rest = ()
+            for whole in rest:
                 yield whole
 
 

@@ -37,10 +37,15 @@ class Parsed:
 class Unparsable(ValueError):  # noqa: N818 - it never leaves the strategy room, which asks the model again with its text
     """A reply does not fit the return type; the message says in words how.
 
+    Attributes:
+        value: The value that was read out of the reply and does not fit; None where none could be read.
+
     Example:
         >>> str(Unparsable("the reply holds no JSON value"))
         'the reply holds no JSON value'
     """
+
+    value: Any = None
 
 
 def parse_reply(text: str, spec: FunctionSpec, *, complete: bool = True) -> Parsed:
@@ -83,16 +88,19 @@ def parse_reply(text: str, spec: FunctionSpec, *, complete: bool = True) -> Pars
 
 def _strict(spec: FunctionSpec) -> TypeAdapter[Any]:
     """Return the validator of a reply as it was asked for: the value, or an object with nothing but the value."""
-    known: dict[str, Any] = vars(spec)
-    if "_strict" not in known:
-        adapter: TypeAdapter[Any] = spec.adapter
-        if spec.is_wrapped:
-            make: Any = TypedDict
-            wrapper = make("Reply", {WRAPPER_FIELD: spec.returns if spec.items is None else list.__class_getitem__(spec.items)})
-            wrapper.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-            adapter = TypeAdapter(wrapper)
-        known["_strict"] = adapter
-    return known["_strict"]
+    known: dict[str, Any] = vars(spec)  # where its cached properties are kept, too
+    adapter: TypeAdapter[Any] | None = known.get("_strict")
+    if adapter is None:
+        adapter = known["_strict"] = _wrapper(spec) if spec.is_wrapped else spec.adapter
+    return adapter
+
+
+def _wrapper(spec: FunctionSpec) -> TypeAdapter[Any]:
+    make: Any = TypedDict
+    kind: Any = list
+    wrapper = make("Reply", {WRAPPER_FIELD: spec.returns if spec.items is None else kind[spec.items]})
+    wrapper.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    return TypeAdapter(wrapper)
 
 
 def _text(text: str, spec: FunctionSpec) -> Parsed:
@@ -140,6 +148,8 @@ def _tolerant(text: str, spec: FunctionSpec, *, complete: bool) -> Parsed:
     values = [found.value for found in findings.values]
     fenced = [found.value for found in findings.values if found.in_fence]
     answers, problem = _fitting(fenced, spec)
+    if not answers and findings.is_cut:
+        raise Unparsable(_CUT)
     if not answers and findings.problem is not None:
         message = f"the reply is no JSON: {findings.problem}"
         raise Unparsable(message) from findings.problem
@@ -188,7 +198,9 @@ def _read(value: Any, spec: FunctionSpec) -> Any:
             return _read(json.loads(value, parse_constant=_refuse), spec)
         except (ValueError, RecursionError):
             pass
-    raise problem or Unparsable("the reply holds no value")
+    problem = problem or Unparsable("the reply holds no value")
+    problem.value = value
+    raise problem
 
 
 def _is_wrapped_unasked(value: Any, spec: FunctionSpec) -> bool:

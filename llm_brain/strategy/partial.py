@@ -217,11 +217,14 @@ def _shape(spec: FunctionSpec) -> Shape:
     known: dict[str, Any] = vars(spec)
     if "_shape" not in known:
         known["_shape"] = shape_of(spec.returns)
-    return known["_shape"]
+    shape: Shape = known["_shape"]
+    return shape
 
 
 def _item_adapter(spec: FunctionSpec) -> TypeAdapter[Any]:
     known: dict[str, Any] = vars(spec)
     if "_item_adapter" not in known:
-        known["_item_adapter"] = TypeAdapter(spec.items)
-    return known["_item_adapter"]
+        kind: Any = spec.items
+        known["_item_adapter"] = TypeAdapter(kind)
+    adapter: TypeAdapter[Any] = known["_item_adapter"]
+    return adapter

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -73,7 +73,8 @@ class FunctionSpec:
     def items(self) -> Any | None:
         """The type of the items, where the function returns an iterator of them; None otherwise."""
         if get_origin(bare(self.returns)) in (*_BLOCKING_ITEMS, *_AWAITED_ITEMS):
-            return get_args(bare(self.returns))[0]
+            item = get_args(bare(self.returns))[0]
+            return NoneType if item is None else item
         return None
 
     @cached_property

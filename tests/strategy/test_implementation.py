@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import AfterValidator
 
-from llm_brain.backends import Reply, Usage
+from llm_brain.backends import Message, Reply, Usage
 from llm_brain.errors import BackendError, DefinitionError, ReplyError
 from llm_brain.strategy import Likelihood, ModelImplementation, TypedFunction, inspect_function
 from tests.strategy.conftest import Scoring, Scripted, returning
@@ -125,3 +126,15 @@ def test_a_validator_of_a_closed_set_is_run() -> None:
     assert made(returning(checked), Scoring(0.9, 0.1))() == "HAPPY"
     with pytest.raises(ReplyError, match="cheer up"):
         made(returning(checked), Scoring(0.1, 0.9))()
+
+
+def test_the_error_after_the_last_attempt_carries_the_conversation_and_the_value_that_does_not_fit() -> None:
+    model = Scripted("three", '{"return_value": "x"}', '{"return_value": [1]}')
+    with pytest.raises(ReplyError) as caught:
+        ModelImplementation(model).call(returning(int), {})
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert error.conversation == (*model.requests[2].messages, Message("assistant", '{"return_value": [1]}'))
+    assert error.invalid == {"return_value": [1]}
+    with pytest.raises(ReplyError) as caught:
+        ModelImplementation(Scripted("no"), max_attempts=1).call(returning(int), {})
+    assert caught.value.invalid == "no"

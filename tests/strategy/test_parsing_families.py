@@ -1,4 +1,4 @@
-"""JSON by the families of JSONTestSuite, as whole replies and in the wrapper: what is JSON, what is not, what a reader may decide."""
+"""JSON by the families of JSONTestSuite, as replies and in the wrapper: what is JSON, what is not, what a reader may decide."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def read(text: str, kind: Any) -> Parsed | None:
     try:
         return parse_reply(text, returning(kind))
     except Unparsable as error:
-        assert str(error)
-        str(error).encode()
-        return None
+        words = str(error)
+    assert words.encode()
+    return None
 
 
 @pytest.mark.parametrize("text", VALID.values(), ids=VALID)

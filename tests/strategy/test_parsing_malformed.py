@@ -60,12 +60,13 @@ class Dog(BaseModel):
     tricks: list[str]
 
 
+MAY = date(2024, 5, 1)
 TWO_LINES = "a first line\nand a second"
 VALUES: dict[str, tuple[Any, Any]] = {
     "model": (Item, Item(name=TWO_LINES, price=2, sold=True)),
     "nested model": (
         Order,
-        Order(number=7, items=[Item(name="a", price=1), Item(name=TWO_LINES, price=2.5)], note=None, colour=Colour.RED, day=date(2024, 5, 1)),
+        Order(number=7, items=[Item(name="a", price=1), Item(name=TWO_LINES, price=2.5)], note=None, colour=Colour.RED, day=MAY),
     ),
     "list of models": (list[Item], [Item(name="a", price=1), Item(name=TWO_LINES, price=2)]),
     "dataclass": (Point, Point(3, TWO_LINES)),
@@ -78,8 +79,8 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "union of models": (Cat | Dog, Dog(kind="dog", tricks=["sit", "roll"])),
     "number": (int, 42),
     "optional number": (int | None, 42),
-    "date": (date, date(2024, 5, 1)),
-}  # fmt: skip
+    "date": (date, MAY),
+}
 
 
 def without_wrapper(text: str, is_wrapped: bool) -> str:
@@ -213,7 +214,8 @@ def test_wherever_a_reply_is_cut_its_texts_are_whole(data: st.DataObject) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ['{"number": 4', "[4, 5", "4", '```json\n{"return_value": 4', '"return_value": 4', "{'return_value': 4, "]
+    "text",
+    ['{"n": 4', "[4, 5", "4", '```json\n{"return_value": 4', '"return_value": 4', "{'return_value': 4, ", 'So [a]: [3]. {"a": 4'],
 )
 def test_nothing_is_taken_from_a_reply_that_was_cut_off(text: str) -> None:
     for kind in (int, list[int], dict[str, int], Any, int | str, str | None):

@@ -1,120 +1,38 @@
-"""The value of a reply while it comes: what is shown at every point of it, and what is held back."""
+"""A value while its reply comes: what is shown at a point of it, and what is held back."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from enum import Enum
-from itertools import pairwise
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 import pydantic
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
-from typing_extensions import TypeAliasType, TypedDict
 
-from llm_brain.strategy.parsing import Unparsable, parse_reply
-from llm_brain.strategy.partial import PartialReader
-from tests.strategy.conftest import returning
-
-T = TypeVar("T")
-
-
-class Colour(Enum):
-    RED = "red"
-    DARK_RED = "red, dark"
-
-
-class Item(BaseModel):
-    name: str
-    price: float = Field(ge=0)
-
-
-class Order(BaseModel):
-    number: int
-    items: list[Item] = []
-    colour: Colour | None = None
-    note: str | None = None
-    labels: dict[str, int] = Field(default_factory=dict)
-
-
-class Tree(BaseModel):
-    value: int
-    children: list[Tree] = []
-
-
-class Cat(BaseModel):
-    kind: Literal["cat"]
-    name: str
-    lives: int
-
-
-class Dog(BaseModel):
-    kind: Literal["dog"]
-    name: str
-    tricks: list[str]
-
-
-class Square(BaseModel):
-    side: float
-
-
-class Circle(BaseModel):
-    radius: float
-    label: str = "round"
-
-
-class Box(BaseModel, Generic[T]):
-    held: T
-    count: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Point:
-    x: int
-    y: int
-    name: str = "here"
-
-
-@pydantic.dataclasses.dataclass
-class Stamp:
-    day: date
-    text: str = Field(alias="words")
-
-
-class Movie(TypedDict, total=False):
-    title: str
-    year: int
-
-
-class Pair(NamedTuple):
-    a: int
-    b: str = "none"
-
-
-Pet = Annotated[Cat | Dog, Field(discriminator="kind")]
-Nested = TypeAliasType("Nested", int)
-object.__setattr__(Nested, "__value__", list[Nested] | int)  # as `type Nested = list[Nested] | int` does in later Pythons
-Row = TypeAliasType("Row", list[T], type_params=(T,))
-
-
-def shown(kind: Any, *pieces: str) -> list[Any]:
-    """Feed pieces, and list what was given."""
-    reader = PartialReader(returning(kind))
-    return [part for piece in pieces for part in reader.feed(piece)]
-
-
-def last(kind: Any, text: str) -> Any:
-    """Feed a text character by character, and return the last that was given; `...` where nothing was."""
-    return (shown(kind, *text) or [...])[-1]
+from tests.strategy.cases.growing import (
+    Box,
+    Cat,
+    Circle,
+    Colour,
+    Dog,
+    Item,
+    Movie,
+    Nested,
+    Order,
+    Pair,
+    Pet,
+    Point,
+    Row,
+    Square,
+    Stamp,
+    Tree,
+    last,
+    shown,
+)
 
 
 @pytest.mark.parametrize(
@@ -190,134 +108,6 @@ def test_what_has_arrived_is_shown_and_what_may_still_change_is_not(kind: Any, t
     seen = last(kind, text)
     assert seen == value
     assert type(seen) is type(value)
-
-
-WORDS = st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(
-    ['a "b" c', "{", "[1, 2", "```", "\\", "it's", "\u2028"]
-)
-NUMBERS = st.integers(-1000, 10**20)
-ITEMS = st.builds(Item, name=WORDS, price=st.floats(0, 1e9))
-PETS = st.builds(Cat, kind=st.just("cat"), name=WORDS, lives=NUMBERS) | st.builds(
-    Dog, kind=st.just("dog"), name=WORDS, tricks=st.lists(WORDS, max_size=3)
-)
-TREES = st.recursive(
-    st.builds(Tree, value=NUMBERS),
-    lambda inner: st.builds(Tree, value=NUMBERS, children=st.lists(inner, max_size=3)),
-    max_leaves=6,
-)
-ORDERS = st.builds(
-    Order,
-    number=NUMBERS,
-    items=st.lists(ITEMS, max_size=3),
-    colour=st.none() | st.sampled_from(Colour),
-    note=st.none() | WORDS,
-    labels=st.dictionaries(WORDS, NUMBERS, max_size=3),
-)
-VALUES: dict[Any, st.SearchStrategy[Any]] = {
-    Item: ITEMS,
-    Order: ORDERS,
-    Tree: TREES,
-    Pet: PETS,
-    Cat | Dog: PETS,
-    list[Pet]: st.lists(PETS, max_size=4),
-    Square | Circle: st.builds(Square, side=st.floats(0, 9)) | st.builds(Circle, radius=st.floats(0, 9), label=WORDS),
-    list[Item | None]: st.lists(ITEMS | st.none(), max_size=4),
-    Order | None: ORDERS,
-    Box[list[Item]]: st.builds(Box[list[Item]], held=st.lists(ITEMS, max_size=3), count=NUMBERS),
-    list[Item]: st.lists(ITEMS, max_size=4),
-    dict[str, list[Item]]: st.dictionaries(WORDS, st.lists(ITEMS, max_size=2), max_size=3),
-    dict[int, Colour]: st.dictionaries(NUMBERS, st.sampled_from(Colour), max_size=3),
-    list[Colour]: st.lists(st.sampled_from(Colour), max_size=4),
-    list[int | str | bool | None]: st.lists(NUMBERS | WORDS | st.booleans() | st.none(), max_size=5),
-    list[date]: st.lists(st.dates(), max_size=3),
-    tuple[int, str, Item]: st.tuples(NUMBERS, WORDS, ITEMS),
-    list[Point]: st.lists(st.builds(Point, x=NUMBERS, y=NUMBERS, name=WORDS), max_size=3),
-    list[Pair]: st.lists(st.builds(Pair, a=NUMBERS, b=WORDS), max_size=3),
-    list[Movie]: st.lists(st.fixed_dictionaries({}, optional={"title": WORDS, "year": NUMBERS}), max_size=3),
-    frozenset[int]: st.frozensets(NUMBERS, max_size=4),
-    float: st.floats(allow_nan=False, allow_infinity=False),
-    UUID: st.uuids(),
-    bool | None: st.none() | st.booleans(),
-    Any: st.recursive(
-        NUMBERS | WORDS | st.none(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3)
-    ),
-}
-
-
-def arrived(value: Any, path: tuple[Any, ...] = ()) -> set[tuple[Any, ...]]:
-    """List the places of a value at which something is."""
-    if isinstance(value, BaseModel):
-        inner: Any = [(name, getattr(value, name)) for name in value.model_fields_set]
-    elif isinstance(value, Mapping):
-        inner = list(value.items())
-    elif isinstance(value, list | tuple):
-        inner = [(place, each) for place, each in enumerate(value) if each is not None]
-    else:
-        return {path}
-    return {path}.union(*(arrived(each, (*path, name)) for name, each in inner))
-
-
-def written(kind: Any, value: Any) -> str:
-    spec = returning(kind)
-    plain = spec.adapter.dump_python(value, mode="json")
-    return json.dumps({"return_value": plain} if spec.is_wrapped else plain, ensure_ascii=False, indent=1)
-
-
-@pytest.mark.parametrize("kind", VALUES, ids=lambda kind: str(kind)[:40])
-@pytest.mark.parametrize(
-    "dress", ["%s", "<think>{</think>Sure {a}:\n```json\n%s\n```\nThat is all [1]."], ids=["bare", "dressed"]
-)
-def test_a_value_grows_at_every_prefix_of_its_reply_and_ends_as_the_whole(kind: Any, dress: str) -> None:
-    spec = returning(kind)
-
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        value = data.draw(VALUES[kind])
-        text = dress % written(kind, value)
-        whole = parse_reply(written(kind, value), spec).value
-        seen = shown(kind, *text)
-        assert seen
-        assert seen[-1] == whole
-        assert type(seen[-1]) is type(whole)
-        places = [arrived(each) for each in seen]
-        assert all(before <= after for before, after in pairwise(places))
-        cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=4)))
-        pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-        in_pieces = shown(kind, *pieces)
-        assert in_pieces[-1] == whole
-        assert all(each in seen for each in in_pieces)
-
-    check()
-
-
-PUNCTUATION = st.sampled_from(
-    [*"{}[]()\"'`“”,:\\/#*-_.=<> \n\t01ae\ud800\0", "null", "return_value", "```", "<think>", "</think>"]
-)
-
-
-@pytest.mark.parametrize("kind", [*VALUES, str], ids=lambda kind: str(kind)[:40])
-def test_no_text_makes_a_partial_value_fail(kind: Any) -> None:
-    text = st.lists(PUNCTUATION | st.sampled_from(['"name"', '"kind"', '"cat"', '"x"', "{'a'"]), max_size=30).map("".join)
-
-    @given(text | st.text(max_size=30))
-    def check(text: str) -> None:
-        shown(kind, *text)
-        shown(kind, text)
-
-    check()
-
-
-@pytest.mark.parametrize("kind", [Order, Pet, list[Item], dict[str, list[Item]], Tree], ids=lambda kind: str(kind)[:40])
-def test_broken_replies_are_shown_as_far_as_they_can_be_read(kind: Any) -> None:
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        text = list(written(kind, data.draw(VALUES[kind])))
-        for place in data.draw(st.lists(st.integers(0, len(text) - 1), min_size=1, max_size=3)):
-            text[place] = data.draw(st.sampled_from(["", "", ",", '"', "'", "}", "]", "x"]))
-        for part in shown(kind, *"".join(text)):
-            returning(kind).adapter.dump_python(part, warnings=False)
-
-    check()
 
 
 def test_a_reply_with_mistakes_comes_as_one_without() -> None:
@@ -396,125 +186,3 @@ def test_fields_arrive_under_their_aliases() -> None:
     assert last(Stamp, '{"words": "Hel').text == "Hel"
     part = last(Named, '{"firstName": "A", "second_name": "B", "other": [1, 2')
     assert (part.first, part.second, part.other, part.counted) == ("A", "B", [1], 3)
-
-
-@pytest.mark.parametrize(
-    ("pieces", "given"),
-    [
-        (["Pa", "ris"], ["Pa", "ris"]),
-        (["  \n", " Paris \n", "is. ", " \n"], ["Paris", " \nis."]),
-        (["<thi", "nk>Oslo?</th", "ink>\n", "Par", "is"], ["Par", "is"]),
-        (["<think>a</think> <thinking>b", "</thinking> c"], ["c"]),
-        (["<", "b>bold"], ["<b>bold"]),
-        (["[THINK]x[/THI", "NK]y"], ["y"]),
-        (['{"not": ', '"read"}'], ['{"not":', ' "read"}']),
-        (['{"ret', 'urn_value": "Paris"}'], []),
-        (["{", "braces}"], ["{braces}"]),
-        (["<think>never ends", " at all"], []),
-        (["", ""], []),
-    ],
-)
-def test_text_comes_in_pieces_without_thinking_and_blanks_around_it(pieces: list[str], given: list[str]) -> None:
-    assert shown(str, *pieces) == given
-
-
-@given(
-    st.lists(st.text(max_size=8) | st.sampled_from(["<think>", "</think>", " ", "\n", "{", '"return_value"', "<"]), max_size=8)
-)
-def test_pieces_of_text_add_up_to_the_text(pieces: list[str]) -> None:
-    text = "".join(pieces)
-    try:
-        whole = parse_reply(text, returning(str)).value
-    except Unparsable:
-        return
-    joined = "".join(shown(str, *pieces))
-    # What may be a wrapper or a tag is held back, and only the end of a block can tell that the text before it was thinking.
-    assert joined == whole or (joined == "" and whole.startswith(("{", "<", "["))) or "</think>" in text
-
-
-def items(kind: Any, *pieces: str) -> list[Any]:
-    return shown(Iterator[kind], *pieces)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"return_value": [{"name": "A}],", "price": 1}, {"name": "B", "price": 2}]}',
-        '[{"name": "A}],", "price": 1}, {"name": "B", "price": 2}]',
-        'Here [are] {two}:\n```json\n[{"name": "A}],", "price": 1}, {"name": "B", "price": 2}]\n```\nDone [3].',
-        '<think>[{"name": "C"}]</think>{"why": "so", "return_value": [{"name": "A}],", "price": 1}, {"name": "B", "price": 2}]}',
-        "[{'name': 'A}],', price: '1',} /* and */ {“name”: “B”, \"price\": 2},]",
-    ],
-)
-def test_each_item_comes_once_when_it_is_complete(text: str) -> None:
-    both = [Item(name="A}],", price=1), Item(name="B", price=2)]
-    assert items(Item, text) == both
-    assert items(Item, *text) == both
-    first = text.index("2")
-    assert items(Item, *text[:first]) == both[:1]
-
-
-def test_how_many_items_were_given_is_known_at_the_end() -> None:
-    reader = PartialReader(returning(Iterator[int]))
-    assert [list(reader.feed(piece)) for piece in ("[1, 2", "3, 4")] == [[1], [23]]
-    assert reader.given == 2
-    assert parse_reply("[1, 23, 4", returning(Iterator[int])).value[reader.given :] == [4]
-
-
-def test_an_item_that_does_not_fit_is_a_complaint_after_those_that_do() -> None:
-    reader = PartialReader(returning(Iterator[Item]))
-    given = reader.feed('[{"name": "A", "price": 1}, {"name": "B", "price": -1}, {"name": "C", "price": 1}]')
-    assert next(iter(given)) == Item(name="A", price=1)
-    with pytest.raises(Unparsable, match=r"item 1: `price`: Input should be greater than or equal to 0, got -1"):
-        list(given)
-
-
-@pytest.mark.parametrize("text", ['[1, {"a": }, 2]', "[1, 2,, 3]", "[1, NaN]", "[1, ...]"])
-def test_items_that_cannot_be_read_on_are_a_complaint(text: str) -> None:
-    with pytest.raises(Unparsable, match="no JSON"):
-        items(int, text)
-
-
-@pytest.mark.parametrize("text", ["", "no items", "{}", '{"return_value": 3}', '{"name": "A", "price": 1}', "[", "3"])
-def test_a_reply_without_items_gives_none(text: str) -> None:
-    assert items(Item, *text) == []
-
-
-@given(st.lists(ITEMS, max_size=5), st.data())
-def test_items_are_those_of_the_whole_wherever_a_reply_is_cut(values: list[Item], data: st.DataObject) -> None:
-    text = json.dumps({"return_value": [value.model_dump() for value in values]}, ensure_ascii=False)
-    cut = data.draw(st.integers(0, len(text)))
-    before = items(Item, *text[:cut])
-    assert before == values[: len(before)]
-    assert items(Item, text[:cut], text[cut:]) == values
-
-
-def big_order(count: int) -> str:
-    order = {
-        "number": 1,
-        "items": [{"name": f"item {place}", "price": place} for place in range(count)],
-        "note": "x" * count * 20,
-    }
-    return json.dumps(order)
-
-
-@pytest.mark.parametrize(
-    ("kind", "text"),
-    [
-        (Order, big_order(2000)),
-        (list[int], json.dumps({"return_value": list(range(20_000))})),
-        (dict[str, int], json.dumps({f"key {place}": place for place in range(6000)})),
-        (list[str], json.dumps({"return_value": ['\\"\n' * 15_000]})),
-        (Any, json.dumps({"return_value": [[place, {"a": str(place)}] for place in range(5000)]})),
-        (str, "word " * 20_000),
-        (str, "<think>" + "word " * 20_000),
-        (Item, "prose [1] {2} " * 7000),
-        (Item, '{"name": "x"' + " " * 100_000),
-        (Item, "{" * 100_000),
-    ],
-    ids=["model", "numbers", "dictionary", "escapes", "anything", "text", "thinking", "prose", "blanks", "braces"],
-)
-def test_a_long_reply_in_small_pieces_takes_no_quadratic_time(kind: Any, text: str) -> None:
-    began = time.process_time()
-    shown(kind, *(text[place : place + 5] for place in range(0, len(text), 5)))
-    assert time.process_time() - began < 20  # some take one second; a quadratic one took minutes

@@ -220,3 +220,9 @@ def test_the_arguments_of_a_stream_are_checked_when_it_is_asked_for() -> None:
     function = TypedFunction(inspect_function(count), ModelImplementation(Streaming()))
     with pytest.raises(ValueError, match="to"):
         function("x")
+
+
+def test_items_that_are_complete_only_with_the_end_of_the_reply_come_too() -> None:
+    function, _ = made(Iterator[int], '{"return_value": [1, 22, 333')
+    assert list(function()) == [1, 22, 333]
+    assert list(made(Iterator[None], '{"return_value": [null, null]}')[0]()) == [None, None]

@@ -66,7 +66,7 @@ explicit_package_bases = True
 namespace_packages = True
 follow_imports = silent
 
-[mypy-aiohttp.*,gguf.*,json_repair.*,langchain.*,langchain_core.*,llguidance.*,numpy.*,openai.*,rich.*,safetensors.*,tokenizers.*,torch.*,transformers.*,wandb.*]
+[mypy-aiohttp.*,gguf.*,langchain.*,langchain_core.*,llguidance.*,numpy.*,openai.*,rich.*,safetensors.*,tokenizers.*,torch.*,transformers.*,wandb.*]
 follow_imports = skip
 ignore_missing_imports = True
 """

@@ -98,9 +98,9 @@ class JsonStream:
             return
         if self.reader is None:
             self._text += self._thinking.feed(piece)
-            self._search()
         else:
             self._read(piece)
+        self._search()
 
     def skip(self) -> None:
         """Look on behind what was read, which is not the answer.
@@ -117,7 +117,7 @@ class JsonStream:
         self._search()
 
     def _search(self) -> None:
-        """Begin to read where an answer may begin."""
+        """Begin to read where an answer may begin, until one is being read."""
         place = 0
         while self.reader is None and self.problem is None:
             mark = MARK.search(self._text, place)
@@ -151,4 +151,3 @@ class JsonStream:
                 self.problem = problem
             else:
                 self.reader, self._text = None, self._begun[1:]
-                self._search()

@@ -26,7 +26,7 @@ _COST_OF_A_TRY = 100
 _LONGEST_SCALAR = 10_000
 
 # Braces and brackets stand in prose, too: these are meant as data, so that an answer that cannot be read is not passed over.
-DATA = re.compile(r"\{\s*(?:[\"'“`\\]|\w+\s*:|\Z)|\[\s*(?:[\"'“`{\[\d,+-]|nan\b|inf)", re.IGNORECASE)
+DATA = re.compile(r"\{\s*(?:[\"'“`\\/#]|\w+\s*:|\Z)|\[\s*(?:[\"'“`{\[\d,+-]|nan\b|inf)", re.IGNORECASE)
 _GOES_ON = re.compile(r"\s*,\s*(?:\"[^\"\n]{0,200}\"|'[^'\n]{0,200}'|\w{1,200})\s*:")
 _BRACELESS = re.compile(r"\s*(?:(?:\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|“[^”\n]{1,200}”)\s*:|return_value\s*[:=])")
 _ESCAPED = re.compile(r"[\[{](?:[\[{\s]|\\[nrt])*\\\"")
@@ -58,6 +58,7 @@ class Findings:
     Attributes:
         values: Those that could be read.
         problem: Why one of them could not be read.
+        is_cut: Whether the text ends within one.
         is_all: Whether the text is nothing but these values, one after the other.
         wasted: How many characters were read of values that could not be read to their ends.
 
@@ -69,6 +70,7 @@ class Findings:
 
     values: list[Found] = field(default_factory=list)
     problem: Broken | None = None
+    is_cut: bool = False
     is_all: bool = True
     wasted: int = 0
 
@@ -166,7 +168,10 @@ def _take(findings: Findings, text: str, at: int, *, in_fence: bool, complete: b
     except (ValueError, RecursionError):
         if _ESCAPED.match(text, at):  # JSON that was written as the inside of a string
             inside = _ESCAPE.sub(lambda escape: _WRITTEN.get(escape.group(1), escape.group(1)), text[at:])
-            findings.values += find_values(inside, complete=complete).values
+            within = find_values(inside, complete=complete)
+            findings.values += within.values
+            findings.problem = findings.problem or within.problem
+            findings.is_cut |= within.is_cut
             return len(text)
         reader = Reader(text, at)
         try:
@@ -178,7 +183,7 @@ def _take(findings: Findings, text: str, at: int, *, in_fence: bool, complete: b
             findings.wasted += reader.at - at + _COST_OF_A_TRY
             return _beyond(text, at)
         if not reader.done:
-            findings.is_all = False
+            findings.is_cut = True
             return len(text)
         value, end = reader.value, reader.at
         if reader.has_words and isinstance(value, list) and not in_fence and (text[:at].strip() or text[end:].strip()):
@@ -196,8 +201,8 @@ def _braceless(text: str, at: int, *, complete: bool) -> Findings:
     try:
         reader.read(to_end=complete)
     except Broken as problem:
-        return Findings(problem=problem, is_all=False)
-    return Findings([Found(reader.value, in_fence=at > 0)] if reader.done else [], is_all=reader.done)
+        return Findings(problem=problem)
+    return Findings([Found(reader.value, in_fence=at > 0)] if reader.done else [], is_cut=not reader.done)
 
 
 def _beyond(text: str, at: int) -> int:

@@ -11,15 +11,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from llm_brain.strategy.reading.blanks import read_blank
 from llm_brain.strategy.reading.broken import Broken
 from llm_brain.strategy.reading.strings import QUOTES, OpenString, unended
 from llm_brain.strategy.reading.words import read_key, read_word
 
 DEEPEST = 200  # as deep as pydantic reads JSON
-_LONGEST_COMMENT = 10_000
-_SPACE = re.compile(r"(?:\s|\\[nrt])+")
-_LINE_COMMENT = re.compile(r"(?://|#)[^\n]*")
-_BLOCK_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _COLON = re.compile(r"=>|[:=]")
 _CLOSERS = {"{": "}", "[": "]", "(": ")"}
 _FENCE = "```"
@@ -79,7 +76,7 @@ class Reader:
         self.stack: list[Frame] = [Frame("{", {}, "key")] if braceless else []
         self._text = text
         self._string: OpenString | None = None
-        self._hidden_brackets = False
+        self._hides_brackets = False
 
     @property
     def open_text(self) -> str | None:
@@ -110,6 +107,12 @@ class Reader:
 
         Raises:
             Broken: It cannot be read any further.
+
+        Example:
+            >>> reader = Reader()
+            >>> reader.feed("[1, [2")
+            >>> [frame.held for frame in reader.stack]
+            [[1], []]
         """
         self._text = self._text[self.at :] + piece
         self.at = 0
@@ -123,6 +126,12 @@ class Reader:
 
         Raises:
             Broken: It cannot be read any further, or, at the end, more is missing than brackets.
+
+        Example:
+            >>> reader = Reader("[1, [2")
+            >>> reader.read(to_end=True)
+            >>> reader.value
+            [1, [2]]
         """
         while not self.done:
             string = self._string
@@ -134,17 +143,19 @@ class Reader:
 
     def _step(self, *, to_end: bool) -> bool:
         """Read the next token; False if there is none, or none that is known to be whole."""
-        if not self._skip_space(to_end=to_end):
-            return False
-        char = self._text[self.at]
         if not self.stack:
-            return self._open(char)
+            return self.at < len(self._text) and self._open(self._text[self.at])
+        blank = read_blank(self._text, self.at, to_end=to_end)
+        self.at = blank.end
+        self._hides_brackets |= blank.hides_brackets
+        if blank.may_go_on:
+            return False
         if not to_end and _is_cut(self._text, self.at):
             return False
         if self._text.startswith(_FENCE, self.at):
             self._end()
             return True
-        return self._token(char, self.stack[-1], to_end=to_end)
+        return self._token(self._text[self.at], self.stack[-1], to_end=to_end)
 
     def _token(self, char: str, frame: Frame, *, to_end: bool) -> bool:
         if char in "}])":
@@ -163,34 +174,6 @@ class Reader:
         else:
             return self._word(frame, to_end=to_end)
         return True
-
-    def _skip_space(self, *, to_end: bool) -> bool:
-        """Pass over blanks and comments; False if the text ends there."""
-        while True:
-            if blank := _SPACE.match(self._text, self.at):
-                self.at = blank.end()
-            text, at = self._text, self.at
-            if at == len(text):
-                return False
-            if text[at] not in "/#" or not self.stack:
-                return True
-            is_block = text.startswith("/*", at)
-            comment = (_BLOCK_COMMENT if is_block else _LINE_COMMENT).match(text, at)
-            if comment is None and not is_block and (to_end or at + 1 < len(text)):
-                return True  # a slash that begins no comment
-            end = comment.end() if comment else len(text)
-            if not to_end and (comment is None or (end == len(text) and not is_block)):
-                if end - at > _LONGEST_COMMENT:
-                    raise Broken(text, at, "a comment never ends")
-                return False
-            self._heed(text[at:end])
-            self.at = end
-
-    def _heed(self, comment: str) -> None:
-        if comment.lstrip("/#* ").startswith(("...", "…")):
-            raise Broken(comment, 0, "something is left out")
-        # Where lines were joined, a comment swallows what followed it, closing brackets among it.
-        self._hidden_brackets |= any(bracket in comment for bracket in "]}")
 
     def _open(self, char: str) -> bool:
         if len(self.stack) == DEEPEST:
@@ -293,7 +276,7 @@ class Reader:
 
     def _end(self) -> None:
         """Close what is open at the end of the text."""
-        if not self.stack or self._hidden_brackets:
+        if not self.stack or self._hides_brackets:
             raise Broken(self._text, self.at, "it has no end")
         while self.stack:
             self._leave(self.stack[-1], is_implied=True)

@@ -88,20 +88,25 @@ def read_word(text: str, at: int, *, to_end: bool) -> Word | None:
     if not any(char.isalnum() for char in raw) or raw.startswith(("...", "…")):
         reason = "something is left out" if raw.startswith(("...", "…")) else "a value is expected"
         raise Broken(text, at, reason)
-    follows = text[end : end + 1]
     if behind is not None and text[end - 1] == raw[-1] and text[behind.end() : behind.end() + 1] in {",", "}", "]", ""}:
         return Word(raw, end + 1)  # only the quote before it was left out
-    next_key = None
-    if follows == ":":
-        raw, _, next_key = raw.rpartition(" ")
-        if not raw:
-            raise Broken(text, end, "a colon stands behind a value")
-    value = _meaning(raw.rstrip(), text, at)
-    if isinstance(value, str) and not follows:
-        raise Broken(text, at, "a text without quotes may go on")
-    if isinstance(value, str) and follows and (follows in "{[(" or (follows == '"' and not text[end - 1].isspace())):
-        raise Broken(text, at, "a text without quotes runs into another value")
-    return Word(value, end, next_key)
+    if text[end : end + 1] != ":":
+        return Word(_whole(raw, text, at, end), end)
+    raw, _, key = raw.rpartition(" ")
+    if not raw:
+        raise Broken(text, end, "a colon stands behind a value")
+    return Word(_whole(raw.rstrip(), text, at, end), end, key)
+
+
+def _whole(raw: str, text: str, at: int, end: int) -> Any:
+    """Tell what a word stands for, and refuse text that may not be all of it."""
+    value = _meaning(raw, text, at)
+    if isinstance(value, str):
+        if end == len(text):
+            raise Broken(text, at, "a text without quotes may go on")
+        if text[end] in "{[(" or (text[end] == '"' and not text[end - 1].isspace()):
+            raise Broken(text, at, "a text without quotes runs into another value")
+    return value
 
 
 def _meaning(raw: str, text: str, at: int) -> Any:

@@ -69,7 +69,12 @@ class Record(Shape):
         return self.build(found, progress) if found else NOTHING
 
     def build(self, found: dict[str, Any], progress: Progress) -> Any:  # noqa: ARG002 - for the kinds that have defaults
-        """Make a record of the fields found."""
+        """Make a record of the fields found.
+
+        Example:
+            >>> Record(dict, Shape).build({"a": 1}, Progress())
+            {'a': 1}
+        """
         return found
 
     def _entry(self, key: str, data: Any, memory: Memory) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-r"""JSON texts by family, after the families of JSONTestSuite: those that are JSON, those that are not, and those left to the reader.
+r"""JSON texts by family, after the families of JSONTestSuite: what is JSON, what is not, and what is left to the reader.
 
 Each name says the family and what is special; a text is written as Python reads it.
 """
@@ -113,7 +113,7 @@ VALID: dict[str, str] = {
     "string of brackets": '["}{][,:"]',
     "string of a fence": '["```json {} ```"]',
     "string of thinking": '["<think>x</think>"]',
-    "string of smart quotes": '["“a” ‘b’"]',
+    "string of smart quotes": '["“a” ‘b’"]',  # noqa: RUF001 - it is what is meant
     # whole texts
     "whole false": "false",
     "whole true": "true",

@@ -20,7 +20,7 @@ REPAIRS: dict[str, list[tuple[str, Any]]] = {
         ("{“slanted”: “value”}", {"slanted": "value"}),
         ('{“slanted”: "value"}', {"slanted": "value"}),
         ("{„low“: „value“}", {"low": "value"}),
-        ("{‘one’: ‘it’s’}", {"one": "it’s"}),
+        ("{‘one’: ‘it’s’}", {"one": "it’s"}),  # noqa: RUF001 - it is what is meant
         ("{`key`: `value`}", {"key": "value"}),
         ('{""key"": ""value""}', {"key": "value"}),
         ('{""answer"":[{""traits"":\'\'Over 60\'\',""n"":""5""}]}', {"answer": [{"traits": "Over 60", "n": "5"}]}),

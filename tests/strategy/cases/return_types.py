@@ -180,7 +180,7 @@ RETURN_TYPES: dict[str, tuple[Any, str, Any, str]] = {
     "complex": (complex, '"1+2j"', 1 + 2j, '"x"'),
     "text or nothing": (str | None, '"Paris"', "Paris", "3"),
     "literal": (Literal["a", "b"], '"a"', "a", '"c"'),
-    "literal of several kinds": (Literal["a", 1, True, None], "1", 1, '"b"'),
+    "literal of several kinds": (Literal["a", 1, True], "1", 1, '"b"'),
     "enum": (Colour, '"red"', Colour.RED, '"green"'),
     "integer enum": (Level, "2", Level.HIGH, "3"),
     "text enum": (Mood, '"bad"', Mood.BAD, '"so-so"'),
