@@ -2,13 +2,15 @@
 
     contract                  what goes in and what comes out
     registry                  from a model's name to a backend
-    traced, cached (answers)  layers, each a backend around a backend, in this order (`layer` is what they share)
+    traced, cached            layers, each a backend around a backend, in this order; `layer` is what they share, `keeping` what
+                              keeps answers has in common (answers: the file; flights: the same question asked at once)
     local                     a model on this machine: batching, engine, sampler and grammar are its parts
     embedded                  the one model that works without a key: fetched once, checked, converted
-    openai (openai_stream, openai_client)  OpenAI and every compatible server
-    http, faults              the way to a server, and what goes wrong there
+    openai                    OpenAI and every compatible server (openai_stream, openai_client, pieces)
+    http, address, faults     the way to a server, and what goes wrong there
+    langchain                 any model of LangChain's, and ours as LangChain's (langchain_models, langchain_messages)
+    recorded (recording)      what a model answered once, without the model
     asking, portal            one body for blocking and awaited calls; an event loop for those who do not await
-    langchain                 any chat model of LangChain's
     estimate                  token counts where there is no tokenizer
 
 What does not live here: prompts and the parsing of typed values (strategy), and anything about training.
@@ -29,9 +31,13 @@ if TYPE_CHECKING:
     from llm_brain.backends.contract import Sampling as Sampling
     from llm_brain.backends.contract import Usage as Usage
     from llm_brain.backends.langchain import LangChainBackend as LangChainBackend
+    from llm_brain.backends.langchain_models import as_chat_model as as_chat_model
+    from llm_brain.backends.langchain_models import as_llm as as_llm
     from llm_brain.backends.layer import Layer as Layer
     from llm_brain.backends.local import LocalBackend as LocalBackend
     from llm_brain.backends.openai import OpenAIBackend as OpenAIBackend
+    from llm_brain.backends.recorded import RecordedBackend as RecordedBackend
+    from llm_brain.backends.recorded import Recorder as Recorder
     from llm_brain.backends.registry import resolve_model as resolve_model
     from llm_brain.backends.traced import TracedBackend as TracedBackend
 
@@ -47,11 +53,15 @@ __getattr__, __dir__, __all__ = attach(
         "LocalBackend": "local",
         "Message": "contract",
         "OpenAIBackend": "openai",
+        "RecordedBackend": "recorded",
+        "Recorder": "recorded",
         "Reply": "contract",
         "Request": "contract",
         "Sampling": "contract",
         "TracedBackend": "traced",
         "Usage": "contract",
+        "as_chat_model": "langchain_models",
+        "as_llm": "langchain_models",
         "resolve_model": "registry",
     },
 )

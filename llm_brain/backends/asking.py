@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Sequence
 from concurrent.futures import Future
-from contextlib import aclosing
+from contextlib import aclosing, closing, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ class Blocking:
 
     async def stream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
         """Ask for a reply piece by piece."""
-        for piece in self.backend.stream(request):
-            yield piece
+        with closing(self.backend.stream(request)) as pieces:
+            for piece in pieces:
+                yield piece
 
     async def wait(self, future: Future[Result]) -> Result:
         """Wait for what another caller is asking."""
@@ -111,7 +112,16 @@ class Awaiting:
 
     async def wait(self, future: Future[Result]) -> Result:
         """Wait for what another caller is asking; to be cancelled here is not to cancel it there."""
-        return await asyncio.shield(asyncio.wrap_future(future))
+        landed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def tell(_: Future[Result]) -> None:
+            with suppress(RuntimeError):  # the loop of a waiter who has gone may have ended
+                loop.call_soon_threadsafe(landed.set)
+
+        future.add_done_callback(tell)
+        await landed.wait()
+        return future.result()
 
 
 def run_now(body: Coroutine[Any, Any, Result]) -> Result:
@@ -128,8 +138,9 @@ def run_now(body: Coroutine[Any, Any, Result]) -> Result:
     except StopIteration as end:
         result: Result = end.value
         return result
-    body.close()
     message = "a body over blocking calls awaited something else"
+    with suppress(StopIteration):
+        body.throw(RuntimeError(message))  # raised where it was awaited; a generator inside is ended by it, too
     raise RuntimeError(message)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
-from llm_brain.backends.portal import in_thread
+from llm_brain.backends.portal import in_thread, through_threads
 from llm_brain.errors import ReplyError
 
 Role = Literal["system", "user", "assistant"]
@@ -221,12 +222,9 @@ class LanguageBackend(ABC):
             yield reply.text
             yield reply
             return
-        pieces = self.stream(request)
-        try:
-            while (piece := await in_thread(lambda: next(pieces, None))) is not None:
+        async with aclosing(through_threads(self.stream(request))) as pieces:
+            async for piece in pieces:
                 yield piece
-        finally:
-            pieces.close()
 
 
 async def choose_by_text(asking: Asking, request: Request, options: Sequence[str]) -> Choice:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary, finalize
+from weakref import finalize
 
 from pydantic_core import to_json
 
+from llm_brain.backends.address import Address
 from llm_brain.backends.faults import causes, innermost
 from llm_brain.errors import BackendError
 
@@ -43,10 +44,9 @@ class HttpServer:
         self._url = url
         self._headers = {"Content-Type": "application/json", "User-Agent": "llm_brain", **headers}
         self._timeout = timeout
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, ClientSession] = WeakKeyDictionary()
-        self._keepers: _Keepers = WeakKeyDictionary()
+        self._sessions: _Sessions = {}
         # Held by this, too, sessions outlive the server until they are closed in their own loops.
-        finalize(self, _close_all, self._keepers).atexit = False
+        finalize(self, _close_all, self._sessions).atexit = False
 
     @property
     def host(self) -> str:
@@ -59,8 +59,16 @@ class HttpServer:
         Raises:
             BackendError: There is no whole answer.
         """
-        async with self._posted(path, body) as response:
-            return response.status, await self._read(response)
+        fault: BackendError
+        try:
+            with closing(await self._posted(path, body)) as response:
+                return response.status, await self._read(response)
+        except BackendError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the client, the resolver and TLS raise what they like
+            fault = _fault_of(error, self._url)
+        # Raised out here, so that the client's exception, which may quote a key, is not attached.
+        raise fault
 
     async def lines(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
         """Post a body, and give the answer line by line, without the line ends.
@@ -69,72 +77,80 @@ class HttpServer:
             BackendError: The answer breaks off.
             StatusError: The answer is no success; it holds what came.
         """
-        async with self._posted(path, body) as response:
-            if response.status != 200:  # noqa: PLR2004
-                raise StatusError(response.status, await self._read(response))
-            rest = b""
-            size = 0
-            async for piece in response.content.iter_any():
-                size += len(piece)
-                if size > LARGEST_REPLY * 16:  # each word of a stream comes with a few hundred bytes around it
-                    raise _too_large(self._url)
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    yield line.rstrip(b"\r")
-            if rest:
-                yield rest.rstrip(b"\r")
-
-    async def close(self) -> None:
-        """Close this loop's connections."""
-        keeper = self._keepers.pop(asyncio.get_running_loop(), None)
-        if keeper is not None:
-            await keeper.aclose()
-
-    @asynccontextmanager
-    async def _posted(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[ClientResponse, None]:
         fault: BackendError | None = None
         try:
-            session = await self._session()
-            async with session.post(self._url + path, data=to_json(body), allow_redirects=False) as response:
-                yield response
+            with closing(await self._posted(path, body)) as response:
+                await self._refuse(response)
+                cutter = _LineCutter()
+                size = 0
+                async for piece in response.content.iter_any():
+                    size += len(piece)
+                    self._check_size(size // 16)  # each word of a stream comes with a few hundred bytes around it
+                    for line in cutter.feed(piece):
+                        yield line
+                    self._check_size(cutter.held)
+                for line in cutter.feed(b"\n" if cutter.held else b""):
+                    yield line
         except (BackendError, StatusError):
             raise
-        except Exception as error:  # noqa: BLE001 - the client, the resolver and TLS raise what they like
+        except Exception as error:  # noqa: BLE001 - as above
             fault = _fault_of(error, self._url)
-        # Raised out here, so that the client's exception, which may quote a key, is not attached.
         if fault is not None:
             raise fault
 
-    async def _session(self) -> ClientSession:
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.closed:
-            session = self._sessions[loop] = self._opened()
-            # An event loop closes the generators that began in it before it ends itself: that is when connections close.
-            keeper = self._keepers[loop] = _until_the_loop_ends(session)
-            await anext(keeper)
-        return session
+    async def close(self) -> None:
+        """Close this loop's connections."""
+        opened = self._sessions.get(asyncio.get_running_loop())
+        if opened is not None:
+            await opened.keeper.aclose()
 
-    def _opened(self) -> ClientSession:
+    async def _posted(self, path: str, body: Mapping[str, Any]) -> ClientResponse:
+        session, _, to_proxy = await self._open()
+        data = to_json(body)
+        return await session.post(self._url + path, data=data, allow_redirects=False, proxy_headers=to_proxy)
+
+    async def _open(self) -> _Opened:
+        loop = asyncio.get_running_loop()
+        opened = self._sessions.get(loop)
+        if opened is None or opened.session.closed:
+            proxy, to_proxy = _proxy(self._url)
+            session = self._session(proxy, to_proxy)
+            opened = _Opened(session, _until_the_loop_ends(self._sessions, session), to_proxy)
+            self._sessions[loop] = opened
+            # An event loop closes the generators that began in it before it ends itself: that is when connections close.
+            await anext(opened.keeper)
+        return opened
+
+    def _session(self, proxy: str | None, to_proxy: Mapping[str, str] | None) -> ClientSession:
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
+        # Without TLS the proxy reads each request's own headers; with it, only those of the way through.
+        seen = to_proxy if to_proxy and self._url.startswith("http:") else {}
         return ClientSession(
-            headers=self._headers,
+            headers={**self._headers, **seen},
             timeout=ClientTimeout(total=self._timeout, sock_connect=self._timeout),
             # How many calls are in flight is for callers to say.
             connector=TCPConnector(limit=0),
             cookie_jar=DummyCookieJar(),
-            proxy=_proxy(self._url),
+            proxy=proxy,
         )
+
+    async def _refuse(self, response: ClientResponse) -> None:
+        if response.status != 200:  # noqa: PLR2004
+            raise StatusError(response.status, await self._read(response))
 
     async def _read(self, response: ClientResponse) -> bytes:
         pieces, size = [], 0
         async for piece in response.content.iter_any():
             pieces.append(piece)
             size += len(piece)
-            if size > LARGEST_REPLY:
-                raise _too_large(self._url)
+            self._check_size(size)
         return b"".join(pieces)
+
+    def _check_size(self, size: int) -> None:
+        if size > LARGEST_REPLY:
+            message = f"{self._url} sent more than {LARGEST_REPLY:,} bytes: that is no reply of a model"
+            raise BackendError(message, kind="too_large")
 
 
 class StatusError(Exception):
@@ -151,32 +167,64 @@ class StatusError(Exception):
         self.content = content
 
 
-_Keepers: TypeAlias = "WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]]"
+class _LineCutter:
+    """Cuts what comes in pieces into lines, without their ends; a piece is copied once, however long its line is."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._begun: list[bytes] = []
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        *lines, rest = piece.split(b"\n")
+        if lines:
+            lines[0] = b"".join((*self._begun, lines[0]))
+            self._begun, self.held = [], 0
+        if rest:
+            self._begun.append(rest)
+            self.held += len(rest)
+        return [line.removesuffix(b"\r") for line in lines]
 
 
-def _close_all(keepers: _Keepers) -> None:
-    for loop, keeper in list(keepers.items()):
-        if loop.is_running():
-            loop.call_soon_threadsafe(loop.create_task, keeper.aclose())
+class _Opened(NamedTuple):
+    """Connections of one event loop, and the generator that closes them when it is closed."""
+
+    session: ClientSession
+    keeper: AsyncGenerator[None, None]
+    to_proxy: Mapping[str, str] | None
 
 
-async def _until_the_loop_ends(session: ClientSession) -> AsyncGenerator[None, None]:
+_Sessions: TypeAlias = dict[asyncio.AbstractEventLoop, _Opened]
+
+
+async def _until_the_loop_ends(sessions: _Sessions, session: ClientSession) -> AsyncGenerator[None, None]:
     try:
         while True:
             yield
     finally:
+        sessions.pop(asyncio.get_running_loop(), None)
         await session.close()
 
 
-def _proxy(url: str) -> str | None:
+def _close_all(sessions: _Sessions) -> None:
+    for loop, opened in list(sessions.items()):
+        if loop.is_running():
+            loop.call_soon_threadsafe(loop.create_task, opened.keeper.aclose())
+
+
+def _proxy(url: str) -> tuple[str | None, Mapping[str, str] | None]:
+    """Find the proxy that the environment names for an address, and the header that signs in there.
+
+    Its user and password go apart, as messages quote the rest.
+    """
     from urllib.request import getproxies, proxy_bypass
 
     parts = urlsplit(url)
-    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
-
-
-def _too_large(url: str) -> BackendError:
-    return BackendError(f"{url} sent more than {LARGEST_REPLY:,} bytes: that is no reply of a model", kind="too_large")
+    proxy = getproxies().get(parts.scheme)
+    if not proxy or proxy_bypass(parts.netloc):
+        return None, None
+    named = Address(proxy)
+    user = named.sign_in(None)
+    return named.plain, {"Proxy-Authorization": user["Authorization"]} if user else None
 
 
 def _fault_of(error: Exception, url: str) -> BackendError:
@@ -185,12 +233,12 @@ def _fault_of(error: Exception, url: str) -> BackendError:
     if isinstance(error, TimeoutError):
         message = f"{url} did not answer in time: raise `timeout`, or ask for less"
         return BackendError(message, kind="timeout", retryable=True)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        message = f"no connection to {url}: the proxy of this machine answered {error.status}"
+        return BackendError(message, kind="connection", retryable=error.status >= 500)  # noqa: PLR2004
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
         return BackendError(f"{url} sent a damaged reply: {innermost(error)}", kind="protocol", retryable=True)
-    if isinstance(error, aiohttp.InvalidURL | ValueError):
-        message = f"the request to {url} could not be made: {innermost(error)}"
-        return BackendError(message, kind="bad_request")
-    if isinstance(error, aiohttp.ClientError | OSError):
+    if isinstance(error, aiohttp.ClientError | OSError) and not isinstance(error, aiohttp.InvalidURL):
         # A certificate that does not fit now will not fit at the next attempt.
         final = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error))
         message = f"no connection to {url}: {innermost(error)}. Is the address right, and does the server run?"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llm_brain.backends.faults import causes, clipped, innermost
 from llm_brain.backends.http import StatusError
-from llm_brain.backends.portal import in_thread
+from llm_brain.backends.portal import in_thread, portal
 from llm_brain.errors import BackendError
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class OpenAIClient:
         kind = openai.HttpxBinaryResponseContent  # as it came: the client's own reading takes an HTML page for a reply
         try:
             if isinstance(self._client, openai.AsyncOpenAI):
-                answer = await self._client.post(path, body=dict(body), cast_to=kind)
+                # Its connections belong to the loop that they were opened in, and loops come and go.
+                answer = await portal().hand_over(self._client.post(path, body=dict(body), cast_to=kind))
             else:
                 answer = await in_thread(lambda: self._client.post(path, body=dict(body), cast_to=kind))
         except openai.APIStatusError as error:
@@ -85,7 +87,9 @@ class OpenAIClient:
         if any(type(cause).__name__ == "DecodingError" for cause in causes(error)):
             return BackendError(f"{self.url} sent a damaged reply: {innermost(error)}", kind="protocol", retryable=True)
         if isinstance(error, openai.APIConnectionError):
+            # A certificate that does not fit now will not fit at the next attempt.
+            final = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error))
             message = f"no connection to {self.url}: {innermost(error)}. Is the address right, and does the server run?"
-            return BackendError(message, kind="connection", retryable=True)
+            return BackendError(message, kind="connection", retryable=not final)
         message = f"the request to {self.url} could not be made: {type(error).__name__}: {clipped(str(error))}"
         return BackendError(message, kind="bad_request")

@@ -10,10 +10,10 @@ import atexit
 import contextvars
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 Result = TypeVar("Result")
 
@@ -48,6 +48,13 @@ class Portal:
     def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Begin a coroutine, in the caller's context."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop())
+
+    async def hand_over(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Await a coroutine that runs in this loop, from whichever loop: for what belongs to one, as connections do."""
+        free = self._free.get()
+        if asyncio.get_running_loop() is free.loop():
+            return await coroutine
+        return await asyncio.wrap_future(free.submit(coroutine))
 
     def iterate(self, items: AsyncIterator[Result]) -> Generator[Result, None, None]:
         """Go through an asynchronous iterator; it is closed when the caller stops early."""
@@ -93,12 +100,13 @@ class Portal:
             thread.join(timeout=1.0)
 
     def _run_in(self, free: Portal, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        if free is self:
-            future = self.submit(coroutine)
-        else:
+        if _is_in_a_loop():
             context = contextvars.copy_context()
             context.run(self._free.set, free)
+            context.run(_blocked.set, _blocked.get() | {threading.get_ident()})
             future = context.run(free.submit, coroutine)
+        else:
+            future = free.submit(coroutine)
         try:
             return future.result()
         except BaseException:
@@ -120,6 +128,19 @@ def portal() -> Portal:
         return found
 
 
+def is_blocked(thread: int) -> bool:
+    """Tell whether a thread's event loop stands still until what is being done here is done.
+
+    Args:
+        thread: As `threading.get_ident` tells it.
+
+    Example:
+        >>> is_blocked(threading.get_ident())
+        False
+    """
+    return thread in _blocked.get()
+
+
 async def in_thread(function: Callable[..., Result], *args: Any) -> Result:
     """Await a blocking function. asyncio's own threads are too few on a machine with two processors: these mostly wait.
 
@@ -139,6 +160,37 @@ async def in_thread(function: Callable[..., Result], *args: Any) -> Result:
     return await asyncio.get_running_loop().run_in_executor(_threads(), call)
 
 
+async def through_threads(items: Generator[Result, None, None]) -> AsyncGenerator[Result, None]:
+    """Go through a blocking generator, each step in a thread.
+
+    In the end it is closed; where the caller is cancelled in the middle of a step, as soon as that step is over.
+
+    Example:
+        >>> portal().run(anext(through_threads(word for word in ("one", "two"))))
+        'one'
+    """
+    turn = threading.Lock()
+    end: Final = object()
+
+    def step() -> Result | object:
+        with turn:
+            return next(items, end)
+
+    def close() -> None:
+        with turn:
+            items.close()
+
+    try:
+        while (item := await in_thread(step)) is not end:
+            yield cast("Result", item)
+    finally:
+        if turn.locked():
+            _threads().submit(close)
+        else:
+            close()
+
+
+_blocked: ContextVar[frozenset[int]] = ContextVar("llm_brain_blocked", default=frozenset())
 _making = threading.Lock()
 _portals: Final[dict[int, Portal]] = {}
 _pools: Final[dict[int, ThreadPoolExecutor]] = {}
@@ -150,6 +202,14 @@ def _threads() -> ThreadPoolExecutor:
         if pool is None:
             pool = _pools[os.getpid()] = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="llm_brain-waiting")
         return pool
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

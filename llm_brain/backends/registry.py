@@ -14,24 +14,26 @@ from llm_brain.errors import ModelNameError, WeightsError
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+    from langchain_core.language_models.llms import BaseLLM
 
 LOCAL: Final = "local"
-KNOWN_FORMS: Final = (LOCAL, "hf:PATH", "openai:MODEL")
-"""How models are named: the embedded one, a transformers folder, a model at OpenAI or at `$OPENAI_BASE_URL`."""
+KNOWN_FORMS: Final = (LOCAL, "hf:PATH", "openai:MODEL", "recorded:PATH")
+"""How models are named: the embedded one, a transformers folder, a model at OpenAI or at `$OPENAI_BASE_URL`, a recording."""
 
 
-def resolve_model(model: str | LanguageBackend | BaseChatModel) -> LanguageBackend:
+def resolve_model(model: str | LanguageBackend | BaseChatModel | BaseLLM) -> LanguageBackend:
     """Turn whatever names a model into a backend. Loads no weights and opens no connection.
 
     Models on this machine are shared: the same name gives the same backend, so the weights are in memory once.
 
     Args:
-        model: A name in one of `KNOWN_FORMS`, a backend, which comes back as it is, or any LangChain chat model.
+        model: A name in one of `KNOWN_FORMS`, a backend, which comes back as it is, or any LangChain model.
 
     Raises:
         ModelNameError: It is none of these; the message says which name is nearest.
         WeightsError: The model's files are not on this machine, or are damaged; the message holds the command that helps.
         MissingKeyError: A hosted model was named and no key is set.
+        DataError: A recording was named that is not there, or is none.
 
     Example:
         >>> resolve_model("local").model_id
@@ -49,6 +51,10 @@ def resolve_model(model: str | LanguageBackend | BaseChatModel) -> LanguageBacke
         from llm_brain.backends.openai import OpenAIBackend
 
         return OpenAIBackend(rest)
+    if kind == "recorded":
+        from llm_brain.backends.recorded import RecordedBackend
+
+        return RecordedBackend(Path(rest).expanduser())
     return _embedded() if kind == LOCAL else _folder(rest)
 
 
@@ -63,10 +69,10 @@ def check_model_name(name: str) -> None:
         >>> check_model_name("hf")
         Traceback (most recent call last):
         ...
-        llm_brain.errors.ModelNameError: unknown model 'hf': did you mean 'hf:PATH'? Known: 'local', 'hf:PATH', 'openai:MODEL'
+        llm_brain.errors.ModelNameError: unknown model 'hf': did you mean 'hf:PATH'? Known: 'local', ...
     """
     kind, colon, rest = name.partition(":")
-    if name == LOCAL or (kind in ("hf", "openai") and rest.strip()):
+    if name == LOCAL or (kind in ("hf", "openai", "recorded") and rest.strip()):
         return
     heads = {form.partition(":")[0]: form for form in KNOWN_FORMS}
     near = difflib.get_close_matches(kind.strip().casefold(), heads, n=1)
@@ -106,12 +112,12 @@ def _folder(path: str) -> LocalBackend:
 def _wrapped(model: object) -> LanguageBackend:
     # Asked by name, so that nobody pays for importing LangChain who does not use it.
     kinds = {kind.__name__ for kind in type(model).__mro__ if kind.__module__.partition(".")[0] == "langchain_core"}
-    if "BaseChatModel" not in kinds:
+    if not kinds & {"BaseChatModel", "BaseLLM"}:
         message = (
             f"{type(model).__name__} is no model: give a name ({', '.join(map(repr, KNOWN_FORMS))}), a LanguageBackend, "
-            "or a LangChain chat model"
+            "or a LangChain model"
         )
         raise ModelNameError(message)
     from llm_brain.backends.langchain import LangChainBackend
 
-    return LangChainBackend(cast("BaseChatModel", model))
+    return LangChainBackend(cast("BaseChatModel | BaseLLM", model))

@@ -1,4 +1,16 @@
-"""The optimiser's questions as typed functions, generic over task parameters, results and hyperparameters."""
+"""The optimiser's questions as typed functions, generic over task parameters, results and hyperparameters.
+
+    >>> from pydantic import BaseModel
+    >>> from llm_brain import llm_strategy
+    >>> class Knobs(BaseModel):
+    ...     rate: float = 0.1
+    >>> functions = llm_strategy("local")(OptimizerFunctions)()
+    >>> history = OptimizationInfo[str, float, Knobs](task_infos=[], best_hyperparameters=Knobs())
+    >>> "Knobs" in functions.suggest_next_optimization_step.prompt(history)
+    True
+
+The example stands here since the class's docstring is what the model is told of itself.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +27,7 @@ from llm_brain.strategy.declarations import sampled
 
 
 class OptimizerFunctions:
-    """You tune the hyperparameters of a task to raise its score.
-
-    Example:
-        >>> from pydantic import BaseModel
-        >>> from llm_brain import llm_strategy
-        >>> class Knobs(BaseModel):
-        ...     rate: float = 0.1
-        >>> functions = llm_strategy("local")(OptimizerFunctions)()
-        >>> history = OptimizationInfo[str, float, Knobs](task_infos=[], best_hyperparameters=Knobs())
-        >>> "Knobs" in functions.suggest_next_optimization_step.prompt(history)
-        True
-    """
+    """You tune the hyperparameters of a task to raise its score."""
 
     @sampled(0.7, top_p=0.9)  # greedy, a small model falls into loops
     def reflect_on_task_run(self, task_run: TaskRun[Parameters, Result, Hyperparameters]) -> TaskReflection:

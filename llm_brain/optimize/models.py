@@ -1,4 +1,10 @@
-"""What the optimiser shows to a language model and gets back: generic over task parameters, results and hyperparameters."""
+"""What the optimiser shows to a language model and gets back: generic over task parameters, results and hyperparameters.
+
+    >>> TaskReflection.model_fields["feedback"].is_required(), sorted(OptimizationStep.model_fields)
+    (True, ['hyperparameter_suggestions', 'suggestion'])
+
+These two stand here since the docstring of what a model gives back is in the schema that it is shown.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +36,7 @@ class TaskRun(BaseModel, Generic[Parameters, Result, Hyperparameters]):
 
 
 class TaskReflection(BaseModel):
-    """What was learned from one run.
-
-    Example:
-        >>> TaskReflection.model_fields["feedback"].is_required()
-        True
-    """
+    """What was learned from one run."""
 
     feedback: str = Field(description="Does the result satisfy the task? What could be better in it?", max_length=120)
     evaluation: str = Field(description="How good is the result, what is wrong with it, what is missing?", max_length=120)
@@ -70,12 +71,7 @@ class OptimizationInfo(BaseModel, Generic[Parameters, Result, Hyperparameters]):
 
 
 class OptimizationStep(BaseModel, Generic[Hyperparameters]):
-    """What to try next.
-
-    Example:
-        >>> sorted(OptimizationStep.model_fields)
-        ['hyperparameter_suggestions', 'suggestion']
-    """
+    """What to try next."""
 
     suggestion: str = Field(description="What to change next, and why.", max_length=160)
     hyperparameter_suggestions: list[Hyperparameters] = Field(

@@ -8,6 +8,7 @@ In the order of a call:
     selection, implementation            who answers; `calibration` takes a model's lean out
     prompt, schemas, texts               how a language model is asked; `public_state` is what it is told of `self`
     parsing (reading), partial (shapes)  how its reply becomes a value, whole or while it grows
+    conversation, transcripts            several questions in a row
     words                                values and errors as a model reads them
 
 What does not live here: models and caches (backends), and anything that learns (training).
@@ -19,6 +20,8 @@ from llm_brain._lazy import attach
 
 if TYPE_CHECKING:
     from llm_brain.strategy.asynchronous import AsyncTypedFunction as AsyncTypedFunction
+    from llm_brain.strategy.conversation import Conversation as Conversation
+    from llm_brain.strategy.conversation import NoReplyError as NoReplyError
     from llm_brain.strategy.declarations import Example as Example
     from llm_brain.strategy.declarations import Likelihood as Likelihood
     from llm_brain.strategy.declarations import examples as examples
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from llm_brain.strategy.signature import FunctionSpec as FunctionSpec
     from llm_brain.strategy.texts import tunable_texts as tunable_texts
     from llm_brain.strategy.texts import use_texts as use_texts
+    from llm_brain.strategy.transcripts import transcript_tree as transcript_tree
     from llm_brain.strategy.views import Strategy as Strategy
     from llm_brain.strategy.views import typed as typed
 
@@ -45,6 +49,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "AsyncTypedFunction": "asynchronous",
+        "Conversation": "conversation",
         "Details": "implementation",
         "Example": "declarations",
         "ExplicitFunction": "explicit",
@@ -54,6 +59,7 @@ __getattr__, __dir__, __all__ = attach(
         "Likelihood": "declarations",
         "ModelFunction": "explicit",
         "ModelImplementation": "implementation",
+        "NoReplyError": "conversation",
         "Strategy": "views",
         "TypedFunction": "function",
         "examples": "declarations",
@@ -62,6 +68,7 @@ __getattr__, __dir__, __all__ = attach(
         "llm_function": "explicit",
         "llm_strategy": "decorator",
         "sampled": "declarations",
+        "transcript_tree": "transcripts",
         "tunable_texts": "texts",
         "typed": "views",
         "use_model": "selection",

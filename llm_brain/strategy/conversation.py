@@ -6,19 +6,21 @@ Conversation + text -> `Request` of all turns -> the model, traced -> reply, as 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, cast, overload
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from typing_extensions import override
 
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
-from llm_brain.backends.contract import LanguageBackend, Message, Request, Sampling
+from llm_brain.backends.contract import LanguageBackend, Message, PromptForm, Request, Sampling
+from llm_brain.backends.layer import Layer
 from llm_brain.backends.registry import resolve_model
 from llm_brain.backends.traced import traced
 from llm_brain.errors import LLMBrainError
 from llm_brain.strategy.implementation import Details, ModelImplementation
 from llm_brain.strategy.inspection import inspect_function
+from llm_brain.strategy.prompt import build_request
 from llm_brain.strategy.signature import FunctionSpec
 from llm_brain.strategy.words import plain_text
 
@@ -74,6 +76,16 @@ class Conversation:
         object.__setattr__(self, "messages", tuple(self.messages))
 
     @property
+    def backend(self) -> LanguageBackend:
+        """Who is asked."""
+        return cast("LanguageBackend", self.model)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.backend.model_id
+
+    @property
     def reply(self) -> str:
         """The last reply.
 
@@ -95,11 +107,11 @@ class Conversation:
         Raises:
             BackendError: The model gave no reply.
         """
-        return run_now(self._ask(text, sample, Blocking(self._backend)))
+        return run_now(self._ask(text, sample, Blocking(self.backend)))
 
     async def aask(self, text: str, *, sample: int = 0) -> tuple[str, Conversation]:
         """Say something, and await the reply and the conversation that ends with it."""
-        return await self._ask(text, sample, Awaiting(self._backend))
+        return await self._ask(text, sample, Awaiting(self.backend))
 
     @overload
     def ask_for(self, kind: type[T], text: str, *, max_attempts: int = 3, sample: int = 0) -> tuple[T, Conversation]: ...
@@ -134,9 +146,17 @@ class Conversation:
         turn = _Turn(self, kind, text, max_attempts, sample)
         return self._told(text, await turn.acall(turn.spec, {}))
 
-    @property
-    def _backend(self) -> LanguageBackend:
-        return cast("LanguageBackend", self.model)
+    def call(
+        self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
+    ) -> Details[Any]:
+        """Answer a typed function's call after what was said so far: a conversation can be given wherever a model is."""
+        return _Continued(self).call(spec, arguments, state=state, sample=sample)
+
+    async def acall(
+        self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
+    ) -> Details[Any]:
+        """Answer a typed function's call after what was said so far, awaited."""
+        return await _Continued(self).acall(spec, arguments, state=state, sample=sample)
 
     async def _ask(self, text: str, sample: int, asking: Asking) -> tuple[str, Conversation]:
         request = Request((*self.messages, Message("user", text)), self.sampling, sample=sample)
@@ -150,68 +170,43 @@ class Conversation:
         return replace(self, messages=(*self.messages, Message("user", text), Message("assistant", reply)))
 
 
-class TranscriptNode(TypedDict):
-    """Turns that follow each other, and the ways in which they go on.
-
-    Example:
-        >>> TranscriptNode(messages=[{"role": "user", "content": "Hello"}], children=[])["children"]
-        []
-    """
-
-    messages: list[dict[str, str]]
-    children: list[TranscriptNode]
-
-
-def transcript_tree(conversations: Iterable[Conversation]) -> TranscriptNode:
-    """Put conversations together to a tree, in which what they have in common stands once.
-
-    Example:
-        >>> from llm_brain.backends import Reply
-        >>> class Echo(LanguageBackend):
-        ...     model_id = "echo"
-        ...     def count_tokens(self, text): return 1
-        ...     def chat_completion(self, request): return Reply(request.messages[-1].content, "stop", self.model_id)
-        >>> _, talk = Conversation(Echo()).ask("Hello")
-        >>> tree = transcript_tree([talk, talk.ask("Yes?")[1], talk.ask("No?")[1]])
-        >>> [turn["content"] for turn in tree["messages"]], [child["messages"][0]["content"] for child in tree["children"]]
-        (['Hello', 'Hello'], ['Yes?', 'No?'])
-    """
-    ways: _Ways = {}
-    for conversation in conversations:
-        here = ways
-        for message in conversation.messages:
-            here = here.setdefault(message, {})
-    root = TranscriptNode(messages=[], children=[])
-    unfinished = [(root, ways)]
-    while unfinished:
-        node, ways = unfinished.pop()
-        while len(ways) == 1:
-            ((message, ways),) = ways.items()
-            node["messages"].append(asdict(message))
-        for message, further in ways.items():
-            child = TranscriptNode(messages=[asdict(message)], children=[])
-            node["children"].append(child)
-            unfinished.append((child, further))
-    return root
-
-
-_Ways: TypeAlias = "dict[Message, _Ways]"
-
-
 class _Turn(ModelImplementation):
     """One question for a value, asked as a typed function asks, with the conversation before it."""
 
     def __init__(self, talk: Conversation, kind: Any, text: str, max_attempts: int, sample: int) -> None:
-        backend = cast("LanguageBackend", talk.model)
-        super().__init__(backend, max_attempts=max_attempts)
+        super().__init__(talk.backend, max_attempts=max_attempts)
         self.spec = _spec(kind)
-        turn = Message("user", "\n\n".join(part for part in (text, _how_to_answer(self.spec, backend)) if part))
+        turn = Message("user", "\n\n".join(part for part in (text, _how_to_answer(self.spec, talk.backend)) if part))
         schema = None if self.spec.is_text or self.spec.options is not None else self.spec.schema
         self._first = Request((*talk.messages, turn), talk.sampling, schema, sample)
 
     @override
     def _request(self, question: object) -> Request:
         return self._first
+
+
+class _Continued(ModelImplementation):
+    """Answers typed functions with a conversation before their questions."""
+
+    def __init__(self, talk: Conversation) -> None:
+        super().__init__(talk.backend)
+        self._said = talk.messages
+
+    @override
+    def _request(self, question: Any) -> Request:
+        backend = _InChat(self.backend)
+        request = build_request(question.spec, question.arguments, backend, state=question.state, sample=question.sample)
+        system, *others = request.messages
+        if self._said and system.role == "system":  # only the first turn of a chat is the system's
+            others[0] = Message("user", f"{system.content}\n\n{others[0].content}")
+            return replace(request, messages=(*self._said, *others))
+        return replace(request, messages=(*self._said, *request.messages))
+
+
+class _InChat(Layer):
+    """Of a model that prefers to continue a text: what was said so far is a chat, and goes on as one."""
+
+    choice_form: PromptForm = "chat"
 
 
 def _spec(kind: Any) -> FunctionSpec:

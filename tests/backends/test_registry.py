@@ -13,7 +13,7 @@ import pytest
 import llm_brain.errors
 from llm_brain.backends import LanguageBackend, LocalBackend, OpenAIBackend, Reply, Request, resolve_model
 from llm_brain.backends.registry import check_model_name
-from llm_brain.errors import BackendError, MissingKeyError, ModelNameError, ReplyError, WeightsError
+from llm_brain.errors import BackendError, DataError, MissingKeyError, ModelNameError, ReplyError, WeightsError
 
 
 class Saying(LanguageBackend):
@@ -71,6 +71,15 @@ def test_a_hosted_model_without_a_key_says_what_to_set(monkeypatch: pytest.Monke
         resolve_model("openai:gpt-5-mini")
 
 
+def test_a_recording_is_a_model(tmp_path: Path) -> None:
+    file = tmp_path / "hello.jsonl"
+    check_model_name(f"recorded:{file}")
+    with pytest.raises(DataError, match="there is no recording"):
+        resolve_model(f"recorded:{file}")
+    file.write_text('{"recording": 1, "model": "m-1"}', encoding="utf-8")
+    assert resolve_model(f"recorded:{file}").model_id == "m-1"
+
+
 def test_a_backend_is_itself() -> None:
     model = Saying("hi")
     assert resolve_model(model) is model
@@ -87,6 +96,8 @@ def test_a_backend_is_itself() -> None:
         ("openai", "'openai:MODEL'"),
         ("openai:", "'openai:MODEL'"),
         ("hf: ", "'hf:PATH'"),
+        ("recorded:", "'recorded:PATH'"),
+        ("record:a.jsonl", "'recorded:a.jsonl'"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest_right_one(name: str, meant: str) -> None:
@@ -97,7 +108,7 @@ def test_a_wrong_name_is_answered_with_the_nearest_right_one(name: str, meant: s
 
 @pytest.mark.parametrize("name", ["", " ", "xyzzy", ":", "anthropic:claude"])
 def test_a_name_like_no_other_is_answered_with_the_known_forms(name: str) -> None:
-    with pytest.raises(ModelNameError, match="Known: 'local', 'hf:PATH', 'openai:MODEL'"):
+    with pytest.raises(ModelNameError, match="Known: 'local', 'hf:PATH', 'openai:MODEL', 'recorded:PATH'"):
         resolve_model(name)
 
 

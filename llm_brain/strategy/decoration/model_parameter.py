@@ -79,7 +79,7 @@ def _check_model_parameter(function: Callable[..., Any], name: str, names: Mappi
     if not _takes_models(annotation):
         message = (
             f"the first parameter `{name}` of `{function.__qualname__}` takes the model: annotate it with `str`, "
-            f"`LanguageBackend`, `Implementation` or a LangChain model's class, or not at all"
+            f"`LanguageBackend`, `Implementation`, `Conversation` or a LangChain model's class, or not at all"
         )
         raise DefinitionError(message)
 
