@@ -68,7 +68,7 @@ class AsyncTypedFunction(Typed[P, R]):
         on_result: Callable[[], object] | None = None,
     ) -> list[R]:
         """Answer many calls at once: as `TypedFunction.map`."""
-        calls = self._bound_all(inputs)
+        calls = self._bound_all(inputs, concurrency)
         with shown_progress(progress, len(calls), on_result) as tick:
             details: list[Details[R]] = await answer_all(calls, answer_awaited, concurrency, tick)
             return [detail.value for detail in details]
@@ -82,6 +82,6 @@ class AsyncTypedFunction(Typed[P, R]):
         on_result: Callable[[], object] | None = None,
     ) -> list[Details[R] | LLMBrainError]:
         """Answer many calls at once, each failure in its place: as `TypedFunction.map_details`."""
-        calls = self._bound_all(inputs)
+        calls = self._bound_all(inputs, concurrency)
         with shown_progress(progress, len(calls), on_result) as tick:
             return await answer_all(calls, kept(answer_awaited), concurrency, tick)

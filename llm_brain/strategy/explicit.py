@@ -149,6 +149,7 @@ class _AsksModel(Generic[P, R_co]):
         kind = AsyncTypedFunction if inspect.iscoroutinefunction(self.__wrapped__) else TypedFunction
         made: Any = kind(self.spec, Given(as_implementation(model)))
         if isinstance(model, str):  # it is found and connected to once
+            made.made_by = (type(self).using, (self, model))
             self._bound[model] = made
         return made
 

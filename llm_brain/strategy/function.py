@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
 from typing_extensions import ParamSpec, TypeVar
 
 from llm_brain.backends.asking import iterate_now, run_now
 from llm_brain.backends.portal import portal
-from llm_brain.errors import DefinitionError, LLMBrainError
+from llm_brain.errors import ArgumentError, DefinitionError, LLMBrainError
 from llm_brain.strategy.answering import BoundCall, answer, answer_awaited, parts
 from llm_brain.strategy.implementation import Details, Implementation, ModelImplementation
 from llm_brain.strategy.mapping import answer_all, bound_inputs, kept, shown_progress
@@ -50,19 +51,31 @@ class Typed(Generic[P, R]):
     """
 
     def __init__(self, spec: FunctionSpec, implementation: Implementation, instance: object | None = None) -> None:
+        functools.update_wrapper(cast("Callable[..., Any]", self), spec.function)
+        # What the user hung onto the function stays, unless it would hide a method of this object; and an abstract method's mark
+        # would make this one abstract, too.
+        hiding = [name for name in self.__dict__ if not name.startswith("__") and hasattr(type(self), name)]
+        for name in (*hiding, "__isabstractmethod__"):
+            self.__dict__.pop(name, None)
         self.spec = spec
         self.implementation = implementation
         self.instance = instance
-        functools.update_wrapper(cast("Callable[..., Any]", self), spec.function)
-        # An abstract method's mark would make this one abstract, too.
-        self.__dict__.pop("__isabstractmethod__", None)
+        self.made_by: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
         self.__signature__ = inspect.signature(spec.function) if instance is None else spec.signature
 
     def __repr__(self) -> str:
         return f"<typed function {self.spec.qualified_name}{self.spec.signature} implemented by {self.implementation.name!r}>"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Typed) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
     def __reduce__(self) -> str | tuple[Any, ...]:
-        # As functions and methods are: by their names.
+        # As functions and methods are: by their names. A view (`aio`) is made again from what it is a view of.
+        if self.made_by is not None:
+            return self.made_by
         return self.spec.function.__qualname__ if self.instance is None else (getattr, (self.instance, self.spec.name))
 
     def __get__(self, instance: object | None, owner: type | None = None) -> Self:
@@ -104,7 +117,12 @@ class Typed(Generic[P, R]):
             return request.messages[-1].content
         return "\n\n".join(f"[{message.role}]\n{message.content}" for message in request.messages)
 
-    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> BoundCall:
+    @property
+    def _identity(self) -> tuple[Any, ...]:
+        # Two looks at a method of one object are the same method, as Python's are.
+        return type(self), id(self.spec), id(self.implementation), id(self.instance)
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, read_state: bool = True) -> BoundCall:
         """Bind a call: check its arguments, resolve its type variables, read its object's state."""
         spec, instance = self.spec, self.instance
         if spec.takes_self and instance is None:
@@ -121,11 +139,20 @@ class Typed(Generic[P, R]):
             arguments = spec.check(arguments)
         else:
             arguments = spec.bind(args, kwargs)
-        state = None if instance is None or isinstance(instance, type) else public_state(instance)
+        state = _state(instance) if read_state else None
         return BoundCall(spec, arguments, state, 0, selected_implementation(self.implementation))
 
-    def _bound_all(self, inputs: Iterable[Any]) -> list[BoundCall]:
-        return bound_inputs(self.spec, inputs, self._bound)
+    def _bound_all(self, inputs: Iterable[Any], concurrency: int) -> list[BoundCall]:
+        if concurrency < 1:
+            message = f"concurrency must be at least 1, got {concurrency}"
+            raise ArgumentError(message)
+        if self.instance is None:
+            return bound_inputs(self.spec, inputs, self._bound)
+        # Of one object the state is read once, however many calls there are.
+        state = _state(self.instance)
+        return bound_inputs(
+            self.spec, inputs, lambda args, kwargs: replace(self._bound(args, kwargs, read_state=False), state=state)
+        )
 
 
 class TypedFunction(Typed[P, R]):
@@ -234,7 +261,7 @@ class TypedFunction(Typed[P, R]):
             >>> TypedFunction(inspect_function(invent), Counter()).map(["tea", "rain", "tea"])
             ['tea, version 0', 'rain, version 0', 'tea, version 1']
         """
-        calls = self._bound_all(inputs)
+        calls = self._bound_all(inputs, concurrency)
         with shown_progress(progress, len(calls), on_result) as tick:
             if concurrency == 1:  # one at a time needs neither a loop nor a thread
                 return [run_now(answer(call, tick)).value for call in calls]
@@ -266,7 +293,7 @@ class TypedFunction(Typed[P, R]):
             >>> [getattr(answer, "value", answer) for answer in function.map_details([4, 5])]
             [2, BackendError('it is odd')]
         """
-        calls = self._bound_all(inputs)
+        calls = self._bound_all(inputs, concurrency)
         with shown_progress(progress, len(calls), on_result) as tick:
             if concurrency == 1:
                 return [run_now(kept(answer)(call, tick)) for call in calls]
@@ -277,4 +304,10 @@ class TypedFunction(Typed[P, R]):
         """The same function, to be awaited."""
         from llm_brain.strategy.asynchronous import AsyncTypedFunction
 
-        return AsyncTypedFunction(self.spec, self.implementation, self.instance)
+        made: AsyncTypedFunction[P, R] = AsyncTypedFunction(self.spec, self.implementation, self.instance)
+        made.made_by = (getattr, (self, "aio"))
+        return made
+
+
+def _state(instance: object | None) -> Mapping[str, Any] | None:
+    return None if instance is None or isinstance(instance, type) else public_state(instance)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from llm_brain.errors import ArgumentError, LLMBrainError
 from llm_brain.strategy.answering import BoundCall
 from llm_brain.strategy.signature import FunctionSpec
+from llm_brain.strategy.words import json_text
 
 Result = TypeVar("Result")
 Tick = Callable[[], object]
@@ -48,7 +49,7 @@ def bound_inputs(
         except (ArgumentError, TypeError) as error:
             message = f"input {place}: {error}"
             raise type(error)(message) from error
-        key = repr(call.arguments)
+        key = _key(call.arguments)
         calls.append(replace(call, sample=seen[key]) if seen[key] else call)
         seen[key] += 1
     return calls
@@ -98,12 +99,14 @@ def kept(
     """
 
     async def answer_or_error(call: BoundCall, tick: Tick | None) -> Result | LLMBrainError:
+        told: Result | LLMBrainError
         try:
-            return await answer(call, tick)
+            told = await answer(call, None)
         except LLMBrainError as error:
-            if tick is not None:
-                tick()
-            return error
+            told = error
+        if tick is not None:
+            tick()
+        return told
 
     return answer_or_error
 
@@ -145,3 +148,15 @@ def _arguments(spec: FunctionSpec, given: Any) -> tuple[tuple[Any, ...], dict[st
         return (), dict(given)
     # A NamedTuple is a tuple, too, but as a value of its own it is one argument.
     return (given if type(given) is tuple else (given,)), {}
+
+
+def _key(arguments: Mapping[str, Any]) -> str:
+    """Tell what is asked, as the model sees it: two inputs of equal JSON are one question."""
+    try:
+        return json_text(dict(arguments))
+    except ArgumentError:
+        pass
+    try:
+        return repr(arguments)
+    except Exception:  # noqa: BLE001 - a stranger's repr; what cannot be told is a question of its own
+        return str(id(arguments))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -137,4 +137,5 @@ def use_model(model: str | LanguageBackend | Implementation | Any) -> Iterator[N
     try:
         yield
     finally:
-        _override.reset(token)
+        with suppress(ValueError):  # a generator was closed in another context, which has gone its own way
+            _override.reset(token)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from types import MappingProxyType
@@ -117,7 +117,8 @@ def use_texts(texts: Mapping[str, str], *targets: Any, on_call: Callable[[Functi
     try:
         yield
     finally:
-        _scope.reset(token)
+        with suppress(ValueError):  # a generator was closed in another context, which has gone its own way
+            _scope.reset(token)
 
 
 def current_texts(spec: FunctionSpec | None = None) -> Mapping[str, str]:

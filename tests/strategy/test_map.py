@@ -7,12 +7,13 @@ import json
 import signal
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from llm_brain.backends import Request
-from llm_brain.errors import ReplyError
+from llm_brain.errors import ArgumentError, BudgetError, ReplyError
 from llm_brain.strategy import Details, ModelImplementation, TypedFunction, inspect_function, use_model
 from tests.strategy.conftest import Answering
 
@@ -129,4 +130,75 @@ def test_the_instance_is_asked_about_in_every_call() -> None:
     backend = Answering(lambda _: "3")
     function = TypedFunction(inspect_function(staff, takes_self=True), ModelImplementation(backend))
     function.__get__(Shop()).map(["Monday", "Sunday"])
+    assert all("Oslo" in request.messages[0].content for request in backend.requests)
+
+
+def test_what_reads_alike_is_one_question_and_what_differs_is_not_whatever_its_repr_says() -> None:
+    @dataclass(repr=False)
+    class Document:
+        text: str
+
+    @dataclass
+    class Silent:
+        text: str
+
+        def __repr__(self) -> str:
+            return "same"
+
+    def first(document: Document) -> str:
+        """Sum up."""
+        raise NotImplementedError
+
+    def second(document: Silent) -> str:
+        """Sum up."""
+        raise NotImplementedError
+
+    for function, inputs, samples in (
+        (first, [Document("a"), Document("a"), Document("b")], [0, 1, 0]),
+        (second, [Silent("a"), Silent("b"), Silent("a")], [0, 0, 1]),
+    ):
+        backend = Answering(lambda request: str(request.sample))
+        spec = inspect_function(function, names={"Document": Document, "Silent": Silent})
+        assert TypedFunction(spec, ModelImplementation(backend)).map(inputs, concurrency=1) == [str(n) for n in samples]
+
+
+def test_a_display_that_fails_is_no_failure_of_the_call() -> None:
+    ticks: list[int] = []
+
+    def stop() -> None:
+        ticks.append(1)
+        raise BudgetError("enough")
+
+    function, backend = made(lambda _: "x")
+    with pytest.raises(BudgetError):
+        function.map_details(["a", "b"], on_result=stop, concurrency=1)
+    assert len(ticks) == len(backend.requests) == 1
+
+
+@pytest.mark.parametrize("concurrency", [0, -3])
+def test_nothing_at_a_time_is_refused(concurrency: int) -> None:
+    with pytest.raises(ArgumentError, match="at least 1"):
+        made(lambda _: "x")[0].map(["a"], concurrency=concurrency)
+
+
+def test_the_state_of_the_object_is_read_once() -> None:
+    reads: list[int] = []
+
+    class Shop:
+        city: str
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "city":
+                reads.append(1)
+                return "Oslo"
+            return super().__getattribute__(name)
+
+    def staff(self: Any, day: str) -> str:
+        """Count."""
+        raise NotImplementedError
+
+    backend = Answering(lambda _: "3")
+    function = TypedFunction(inspect_function(staff, takes_self=True), ModelImplementation(backend))
+    function.__get__(Shop()).map(["Monday", "Sunday", "Tuesday"])
+    assert len(reads) == 1
     assert all("Oslo" in request.messages[0].content for request in backend.requests)
