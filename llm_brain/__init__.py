@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llm_brain.optimize.hyperparameters import Hyperparameters as Hyperparameters
     from llm_brain.optimize.hyperparameters import track_hyperparameters as track_hyperparameters
     from llm_brain.optimize.optimizer import LLMOptimizer as LLMOptimizer
+    from llm_brain.strategy.annotations.hidden import Hidden as Hidden
     from llm_brain.strategy.declarations import Likelihood as Likelihood
     from llm_brain.strategy.declarations import examples as examples
     from llm_brain.strategy.declarations import sampled as sampled
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from llm_brain.strategy.explicit import llm_explicit_function as llm_explicit_function
     from llm_brain.strategy.explicit import llm_function as llm_function
     from llm_brain.strategy.implementation import Details as Details
-    from llm_brain.strategy.public_state import Hidden as Hidden
     from llm_brain.strategy.selection import use_model as use_model
     from llm_brain.strategy.views import typed as typed
     from llm_brain.tracing.spans import record as record
@@ -41,7 +41,7 @@ __getattr__, __dir__, __all__ = attach(
         "Brain": "brain.model",
         "BrainConfig": "brain.config",
         "Details": "strategy.implementation",
-        "Hidden": "strategy.public_state",
+        "Hidden": "strategy.annotations.hidden",
         "Hyperparameters": "optimize.hyperparameters",
         "LLMBrainError": "errors",
         "LLMOptimizer": "optimize.optimizer",

@@ -7,6 +7,7 @@ nothing in it ever suspends, so `run_now` carries it to its end in one step, wit
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import aclosing, closing, suppress
@@ -138,6 +139,11 @@ def run_now(body: Coroutine[Any, Any, Result]) -> Result:
     except StopIteration as end:
         result: Result = end.value
         return result
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, StopIteration):
+            raise
+        message = "a blocking function raised StopIteration"
+        raise RuntimeError(message) from error.__cause__
     message = "a body over blocking calls awaited something else"
     with suppress(StopIteration):
         body.throw(RuntimeError(message))  # raised where it was awaited; a generator inside is ended by it, too
@@ -146,6 +152,8 @@ def run_now(body: Coroutine[Any, Any, Result]) -> Result:
 
 def iterate_now(items: AsyncGenerator[Result, None]) -> Generator[Result, None, None]:
     """Go through a generator over `Blocking`, item by item; it is closed when the caller stops early.
+
+    It may be begun inside an event loop and gone through after that loop has ended.
 
     Example:
         >>> async def count():
@@ -157,12 +165,22 @@ def iterate_now(items: AsyncGenerator[Result, None]) -> Generator[Result, None, 
     try:
         while True:
             try:
-                item = run_now(_next(items))
+                item = _step(_next(items))
             except StopAsyncIteration:
                 return
             yield item
     finally:
-        run_now(items.aclose())
+        _step(items.aclose())
+
+
+def _step(body: Coroutine[Any, Any, Result]) -> Result:
+    # An event loop closes, when it ends, all generators that began while its hooks were set; these are none of its own.
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return run_now(body)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 async def _next(items: AsyncIterator[Result]) -> Result:

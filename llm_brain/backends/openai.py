@@ -17,6 +17,7 @@ from llm_brain.backends.contract import LanguageBackend, Reply, Request
 from llm_brain.backends.estimate import estimate_tokens
 from llm_brain.backends.faults import clipped, fault_in_body, status_fault
 from llm_brain.backends.http import HttpServer, StatusError
+from llm_brain.backends.openai_body import body_of, newly_refused, without_refused
 from llm_brain.backends.openai_stream import DONE, StreamedReply, read_events, read_json, usage_of
 from llm_brain.backends.pieces import Hiding
 from llm_brain.backends.portal import portal
@@ -36,7 +37,9 @@ _LAST_WAIT: Final = 0.2
 class OpenAIBackend(LanguageBackend):
     """A model behind OpenAI's chat completions, at OpenAI or at any compatible server.
 
-    One call is one HTTP request. The connections are opened at the first call and shared by all threads.
+    One call is one HTTP request. Only when the server says that it does not take a temperature, a `top_p`, a seed, a limit of
+    that name or `stream_options`, it is asked again without, or by the limit's other name, and from then on so at once.
+    The connections are opened at the first call and shared by all threads.
 
     Args:
         model: The model's name, as the server knows it.
@@ -94,7 +97,8 @@ class OpenAIBackend(LanguageBackend):
         self._secrets = self._address.secrets(key)
         for secret in self._secrets:
             keep_secret(secret)
-        self._takes_stream_options = True
+        # Remembered once a request without it was answered: what only looks like a refusal changes nothing for the next one.
+        self._refused: frozenset[str] = frozenset()
         # OpenAI's newer models refuse `max_tokens`, and many other servers do not know the name that replaced it.
         self._limit_name = "max_completion_tokens" if self._address.given == HOSTED else "max_tokens"
 
@@ -170,15 +174,14 @@ class OpenAIBackend(LanguageBackend):
         yield replace(ended, text=text)
 
     async def _events(self, request: Request) -> AsyncGenerator[bytes, None]:
-        """Ask for events. A server that does not know `stream_options` is asked again without, and never again with it."""
+        refused = self._refused
         while True:
-            body = {**self._body(request), "stream": True}
-            is_told = self._takes_stream_options
-            if is_told:
-                body["stream_options"] = {"include_usage": True}
+            whole = {**self._body(request), "stream": True, "stream_options": {"include_usage": True}}
+            body = without_refused(whole, refused)
             try:
                 async with aclosing(read_events(self._server.lines(_PATH, body))) as events:
                     async for event in events:
+                        self._refused |= refused
                         yield event
                         if event.strip() == DONE:
                             # Only an answer that is read to its very end leaves its connection for the next one.
@@ -186,9 +189,10 @@ class OpenAIBackend(LanguageBackend):
                                 await asyncio.wait_for(anext(events), _LAST_WAIT)
                             return
             except StatusError as error:
-                if not is_told or error.status not in (400, 422) or b"stream_options" not in error.content:
+                found = newly_refused(error.status, error.content, sent=body, refused=refused)
+                if not found:
                     raise
-                self._takes_stream_options = False
+                refused |= found
             else:
                 return
 
@@ -199,12 +203,25 @@ class OpenAIBackend(LanguageBackend):
     async def _answer(self, request: Request) -> Reply | BackendError:
         try:
             self._check_form(request)
-            status, content = await self._server.post(_PATH, self._body(request))
+            status, content = await self._post(request)
             if status != 200:  # noqa: PLR2004
                 return self._hidden(status_fault(status, content, model=self.model_id, base_url=self.base_url))
             return self._read(content)
         except BackendError as error:
             return self._hidden(error)
+
+    async def _post(self, request: Request) -> tuple[int, bytes]:
+        refused = self._refused
+        while True:
+            body = without_refused(self._body(request), refused)
+            status, content = await self._server.post(_PATH, body)
+            found = newly_refused(status, content, sent=body, refused=refused)
+            if not found:
+                break
+            refused |= found
+        if status == 200:  # noqa: PLR2004
+            self._refused |= refused
+        return status, content
 
     def _check_form(self, request: Request) -> None:
         if request.form != "chat":
@@ -212,22 +229,7 @@ class OpenAIBackend(LanguageBackend):
             raise BackendError(message, kind="bad_request")
 
     def _body(self, request: Request) -> dict[str, Any]:
-        sampling = request.sampling
-        body: dict[str, Any] = {
-            "model": self.model_id,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "temperature": sampling.temperature,
-            self._limit_name: sampling.max_tokens,
-        }
-        if sampling.top_p != 1.0:
-            body["top_p"] = sampling.top_p
-        if sampling.seed is not None:
-            body["seed"] = sampling.seed + request.sample
-        if request.schema is not None and self.enforces_schema:
-            # Not strict: strict mode refuses most of JSON Schema, and the reply is validated here anyway.
-            described = {"name": "reply", "schema": dict(request.schema), "strict": False}
-            body["response_format"] = {"type": "json_schema", "json_schema": described}
-        return body
+        return body_of(request, self.model_id, limit_name=self._limit_name, enforces_schema=self.enforces_schema)
 
     def _read(self, content: bytes) -> Reply:
         body = read_json(content)

@@ -12,7 +12,8 @@ import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import ContextVar
+from contextlib import suppress
+from contextvars import Context, ContextVar
 from typing import Any, Final, TypeVar, cast
 
 Result = TypeVar("Result")
@@ -34,6 +35,7 @@ class Portal:
         self._beginning = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._ended: asyncio.Future[None] | None = None
         self._inner: Portal | None = None
         self._free: ContextVar[Portal] = ContextVar("llm_brain_portal", default=self)
 
@@ -85,18 +87,21 @@ class Portal:
         with self._beginning:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="llm_brain-portal", daemon=True)
+                self._ended = self._loop.create_future()
+                served = (self._loop, self._ended)
+                self._thread = threading.Thread(target=_serve, args=served, name="llm_brain-portal", daemon=True)
                 self._thread.start()
             return self._loop
 
     def stop(self) -> None:
         """End the loop and its thread, and close what is open in it."""
         with self._beginning:
-            loop, thread, inner, self._loop, self._thread, self._inner = self._loop, self._thread, self._inner, None, None, None
+            loop, ended, thread, inner = self._loop, self._ended, self._thread, self._inner
+            self._loop = self._ended = self._thread = self._inner = None
         if inner is not None:
             inner.stop()
-        if loop is not None and thread is not None and thread.is_alive():
-            loop.call_soon_threadsafe(loop.stop)
+        if loop is not None and ended is not None and thread is not None and thread.is_alive():
+            loop.call_soon_threadsafe(ended.set_result, None)
             thread.join(timeout=1.0)
 
     def _run_in(self, free: Portal, coroutine: Coroutine[Any, Any, Result]) -> Result:
@@ -148,7 +153,7 @@ async def in_thread(function: Callable[..., Result], *args: Any) -> Result:
         >>> portal().run(in_thread(len, "four"))
         4
     """
-    context = contextvars.copy_context()
+    context = _deeper()
 
     def call() -> Result:
         try:
@@ -185,7 +190,7 @@ async def through_threads(items: Generator[Result, None, None]) -> AsyncGenerato
             yield cast("Result", item)
     finally:
         if turn.locked():
-            _threads().submit(close)
+            _threads().submit(_deeper().run, close)
         else:
             close()
 
@@ -193,15 +198,24 @@ async def through_threads(items: Generator[Result, None, None]) -> AsyncGenerato
 _blocked: ContextVar[frozenset[int]] = ContextVar("llm_brain_blocked", default=frozenset())
 _making = threading.Lock()
 _portals: Final[dict[int, Portal]] = {}
-_pools: Final[dict[int, ThreadPoolExecutor]] = {}
+_depth: ContextVar[int] = ContextVar("llm_brain_depth", default=0)
+_pools: Final[dict[tuple[int, int], ThreadPoolExecutor]] = {}
 
 
 def _threads() -> ThreadPoolExecutor:
+    # What a thread waits for may need threads itself. They are of another pool, or all of one might wait for one more.
+    place = os.getpid(), _depth.get()
     with _making:
-        pool = _pools.get(os.getpid())
+        pool = _pools.get(place)
         if pool is None:
-            pool = _pools[os.getpid()] = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="llm_brain-waiting")
+            pool = _pools[place] = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="llm_brain-waiting")
         return pool
+
+
+def _deeper() -> Context:
+    context = contextvars.copy_context()
+    context.run(_depth.set, _depth.get() + 1)
+    return context
 
 
 def _is_in_a_loop() -> bool:
@@ -212,10 +226,13 @@ def _is_in_a_loop() -> bool:
     return True
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+def _serve(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        while not ended.done():
+            # A task that exits, exits its loop as well; here it has told its caller, and the other tasks go on.
+            with suppress(KeyboardInterrupt, SystemExit):
+                loop.run_until_complete(ended)
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
             task.cancel()

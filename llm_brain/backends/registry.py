@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.language_models.llms import BaseLLM
 
+    from llm_brain.backends.openai import OpenAIBackend
+
 LOCAL: Final = "local"
 KNOWN_FORMS: Final = (LOCAL, "hf:PATH", "openai:MODEL", "recorded:PATH")
 """How models are named: the embedded one, a transformers folder, a model at OpenAI or at `$OPENAI_BASE_URL`, a recording."""
@@ -24,7 +27,8 @@ KNOWN_FORMS: Final = (LOCAL, "hf:PATH", "openai:MODEL", "recorded:PATH")
 def resolve_model(model: str | LanguageBackend | BaseChatModel | BaseLLM) -> LanguageBackend:
     """Turn whatever names a model into a backend. Loads no weights and opens no connection.
 
-    Models on this machine are shared: the same name gives the same backend, so the weights are in memory once.
+    Models are shared: the same name gives the same backend, so weights are in memory once, and hosted models keep their
+    connections. Another `$OPENAI_BASE_URL` or `$OPENAI_API_KEY` makes another model of the same name.
 
     Args:
         model: A name in one of `KNOWN_FORMS`, a backend, which comes back as it is, or any LangChain model.
@@ -48,9 +52,7 @@ def resolve_model(model: str | LanguageBackend | BaseChatModel | BaseLLM) -> Lan
     check_model_name(model)
     kind, _, rest = model.partition(":")
     if kind == "openai":
-        from llm_brain.backends.openai import OpenAIBackend
-
-        return OpenAIBackend(rest)
+        return _hosted(rest)
     if kind == "recorded":
         from llm_brain.backends.recorded import RecordedBackend
 
@@ -87,6 +89,7 @@ def check_model_name(name: str) -> None:
 
 _sharing: Final = threading.Lock()
 _shared: Final[dict[Path, LocalBackend]] = {}
+_shared_hosted: Final[dict[tuple[str, str | None, str | None], OpenAIBackend]] = {}
 
 
 def _embedded() -> LocalBackend:
@@ -107,6 +110,16 @@ def _folder(path: str) -> LocalBackend:
         if folder not in _shared:
             _shared[folder] = LocalBackend(folder)
         return _shared[folder]
+
+
+def _hosted(name: str) -> OpenAIBackend:
+    from llm_brain.backends.openai import OpenAIBackend
+
+    place = name, os.environ.get("OPENAI_BASE_URL"), os.environ.get("OPENAI_API_KEY")
+    with _sharing:
+        if place not in _shared_hosted:
+            _shared_hosted[place] = OpenAIBackend(name)
+        return _shared_hosted[place]
 
 
 def _wrapped(model: object) -> LanguageBackend:

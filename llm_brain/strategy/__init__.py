@@ -6,7 +6,7 @@ In the order of a call:
     inspection, signature, parameters    what a function says (`annotations`: its types; `declarations`: examples, sampling)
     function, asynchronous, mapping      what is called; `answering` puts each call into its span
     selection, implementation            who answers; `calibration` takes a model's lean out
-    prompt, schemas, texts               how a language model is asked; `public_state` is what it is told of `self`
+    prompt, schemas, texts               how a language model is asked; `public_state`: told of `self`; `hiding`: kept back
     parsing (reading), partial (shapes)  how its reply becomes a value, whole or while it grows
     conversation, transcripts            several questions in a row
     words                                values and errors as a model reads them
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from llm_brain._lazy import attach
 
 if TYPE_CHECKING:
+    from llm_brain.strategy.annotations.hidden import Hidden as Hidden
     from llm_brain.strategy.asynchronous import AsyncTypedFunction as AsyncTypedFunction
     from llm_brain.strategy.conversation import Conversation as Conversation
     from llm_brain.strategy.conversation import NoReplyError as NoReplyError
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from llm_brain.strategy.implementation import Implementation as Implementation
     from llm_brain.strategy.implementation import ModelImplementation as ModelImplementation
     from llm_brain.strategy.inspection import inspect_function as inspect_function
-    from llm_brain.strategy.public_state import Hidden as Hidden
     from llm_brain.strategy.selection import use_model as use_model
     from llm_brain.strategy.signature import FunctionSpec as FunctionSpec
     from llm_brain.strategy.texts import tunable_texts as tunable_texts
@@ -54,7 +54,7 @@ __getattr__, __dir__, __all__ = attach(
         "Example": "declarations",
         "ExplicitFunction": "explicit",
         "FunctionSpec": "signature",
-        "Hidden": "public_state",
+        "Hidden": "annotations.hidden",
         "Implementation": "implementation",
         "Likelihood": "declarations",
         "ModelFunction": "explicit",

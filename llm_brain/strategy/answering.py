@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llm_brain.backends.portal import in_thread
+from llm_brain.strategy.annotations.hidden import hides
+from llm_brain.strategy.hiding import PLAIN, without_hidden
 from llm_brain.strategy.implementation import Details, Implementation
 from llm_brain.strategy.signature import FunctionSpec
 from llm_brain.tracing.names import ARGUMENTS, ATTEMPTS, FUNCTION, REPAIRED, VALUE
@@ -86,7 +88,7 @@ async def _parts(call: BoundCall, here: Span, *, awaited: bool) -> AsyncGenerato
         value = (await call.ask_awaited() if awaited else call.ask()).value
         for item in [value] if call.spec.items is None else list(value):
             yield item
-        here.content(VALUE, value)
+        _tell_value(here, call, value)
         return
     value = None
     items: list[Any] = []
@@ -95,14 +97,16 @@ async def _parts(call: BoundCall, here: Span, *, awaited: bool) -> AsyncGenerato
             if here.recording and (call.spec.items is not None or call.spec.is_text):
                 items.append(value)
             yield value
-    here.content(VALUE, "".join(items) if call.spec.is_text else items if call.spec.items is not None else value)
+    _tell_value(here, call, "".join(items) if call.spec.is_text else items if call.spec.items is not None else value)
 
 
 def _span(call: BoundCall) -> Span:
     here = span(call.spec.qualified_name)
     if here.recording:
         here.set(FUNCTION, call.spec.qualified_name)
-        here.content(ARGUMENTS, call.arguments)
+        types = call.spec.parameters
+        shown = {name: _sayable(value, types.get(name)) for name, value in call.arguments.items() if not hides(types.get(name))}
+        here.content(ARGUMENTS, shown)
     return here
 
 
@@ -111,9 +115,24 @@ def _told(here: Span, call: BoundCall, details: Details[Any]) -> Details[Any]:
     if here.recording:
         here.set(ATTEMPTS, details.attempts)
         here.set(REPAIRED, details.repaired)
-        here.content(VALUE, value)
+        _tell_value(here, call, value)
         details = replace(details, span_id=here.span_id)
     return details if call.spec.items is None else replace(details, value=_iterator(value, awaited=call.spec.items_are_awaited))
+
+
+def _tell_value(here: Span, call: BoundCall, value: Any) -> None:
+    if here.recording and not hides(call.spec.returns):
+        annotation = call.spec.returns if call.spec.items is None else list[call.spec.items]  # type: ignore[name-defined]
+        here.content(VALUE, _sayable(value, annotation))
+
+
+def _sayable(value: Any, annotation: Any) -> Any:
+    if type(value) in PLAIN:
+        return value
+    try:
+        return without_hidden(value, annotation)
+    except Exception:  # noqa: BLE001 - it contains itself, or a serializer of the user's failed; a trace raises nothing
+        return f"<{type(value).__qualname__}: unreadable>"
 
 
 def _iterator(items: Any, *, awaited: bool) -> Any:

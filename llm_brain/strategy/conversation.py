@@ -220,7 +220,7 @@ def _spec(kind: Any) -> FunctionSpec:
 
 def _how_to_answer(spec: FunctionSpec, backend: LanguageBackend) -> str:
     if spec.options is not None:
-        options = "\n".join(map(plain_text, spec.options))
+        options = "\n".join(spec.option_words)
         return f"Answer with exactly one of these lines and nothing else:\n{options}"
     if spec.is_text or backend.enforces_schema:
         return ""

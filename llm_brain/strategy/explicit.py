@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from llm_brain.errors import ArgumentError, DefinitionError
+from llm_brain.strategy.annotations.hidden import mentions_hidden
 from llm_brain.strategy.asynchronous import AsyncTypedFunction
 from llm_brain.strategy.decoration.members import local_names
 from llm_brain.strategy.decoration.model_parameter import function_without_body, spec_without_model
@@ -246,8 +247,9 @@ class ExplicitFunction(_AsksModel[[Input], R_co], Generic[Input, R_co]):
         try:
             made = annotation(*args, **kwargs)
         except ValidationError as error:
-            message = f"{self.spec.qualified_name}: {explain(error)}"
-            raise ArgumentError(message) from error
+            quiet = mentions_hidden(annotation)
+            message = f"{self.spec.qualified_name}: {explain(error, quiet=quiet)}"
+            raise ArgumentError(message) from (None if quiet else error)
         checked: Input = self.spec.check({name: made})[name]
         return checked
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, get_origin, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 from typing_extensions import TypeVar
@@ -17,10 +17,11 @@ from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
 from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply, Request, Usage
 from llm_brain.backends.traced import traced
 from llm_brain.errors import DefinitionError, ReplyError
+from llm_brain.strategy.annotations.closed_sets import bare
 from llm_brain.strategy.parsing import Unparsable, parse_reply
 from llm_brain.strategy.partial import PartialReader
 from llm_brain.strategy.prompt import build_request, completion_options
-from llm_brain.strategy.words import explain, plain_text
+from llm_brain.strategy.words import explain
 
 if TYPE_CHECKING:
     from llm_brain.strategy.signature import FunctionSpec
@@ -197,7 +198,7 @@ class ModelImplementation:
         spec = question.spec
         options = spec.options or ()
         first = self._request(question)
-        texts = completion_options(spec) if first.form == "completion" else [plain_text(option) for option in options]
+        texts = completion_options(spec) if first.form == "completion" else list(spec.option_words)
         choice, failures = await self._choice(spec, first, texts, asking)
         chosen = options[texts.index(choice.option)]
         shown = dict(zip(options, choice.probabilities, strict=True)) if choice.probabilities else {}
@@ -205,7 +206,7 @@ class ModelImplementation:
         if spec.likelihood_of:
             asked = question.arguments[spec.likelihood_of]
             value = shown[asked] if shown else float(asked == chosen)
-        elif get_origin(spec.returns) is Annotated:  # it may carry a validator
+        elif bare(spec.returns) is not spec.returns:  # it may carry a validator
             try:
                 value = spec.adapter.validate_python(chosen)
             except ValidationError as error:

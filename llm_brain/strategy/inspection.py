@@ -6,13 +6,16 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from inspect import Parameter
 from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation
+from pydantic.fields import FieldInfo
 
 from llm_brain.errors import AnnotationError, ArgumentError, DefinitionError
 from llm_brain.strategy.annotations.closed_sets import bare
+from llm_brain.strategy.annotations.parts import type_variables
 from llm_brain.strategy.declarations import Example, declared_examples, declared_sampling
 from llm_brain.strategy.parameters import declared_type
 from llm_brain.strategy.signature import FunctionSpec
@@ -87,6 +90,7 @@ def _check(spec: FunctionSpec, where: str) -> None:
             reason = str(error).splitlines()[0]
             message = f"{what} of {where} cannot be used: {reason}"
             raise DefinitionError(message) from error
+    _check_defaults(spec, where)
     if spec.likelihood_of is not None:
         if bare(spec.returns) is not float:
             message = f"{where} returns a likelihood, which is a float: write `Annotated[float, Likelihood(of=...)]`"
@@ -102,6 +106,26 @@ def _check(spec: FunctionSpec, where: str) -> None:
     except ArgumentError as error:
         message = f"the options of {where} cannot be shown to a model: {error}"
         raise DefinitionError(message) from error
+
+
+def _check_defaults(spec: FunctionSpec, where: str) -> None:
+    # `...` says only that there is a default, and a field that makes one anew for each call is asked then.
+    plain = {
+        name: parameter.default
+        for name, parameter in spec.signature.parameters.items()
+        if not (parameter.default is Parameter.empty or parameter.default is Ellipsis or isinstance(parameter.default, FieldInfo))
+    }
+    if not plain:
+        return
+    try:
+        getattr(spec, "_arguments").validate_python(plain)  # noqa: B009
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_context=False):
+            name = problem["loc"][0] if problem["loc"] else None
+            if name in plain and not type_variables(spec.parameters[name]):
+                hint = f"; write `{name}: TYPE | None = None`" if plain[name] is None else ""
+                message = f"the default of `{name}` in {where} does not fit its type: {problem['msg']}{hint}"
+                raise DefinitionError(message) from error
 
 
 def _checked_example(spec: FunctionSpec, example: Example, where: str) -> Example:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from inspect import Parameter
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.fields import FieldInfo
+from typing_extensions import TypedDict
+
+from llm_brain.strategy.annotations.parts import gathered
 
 _SAID = ("title", "description", "examples")
 
@@ -54,6 +58,21 @@ def made_defaults(arguments: dict[str, Any]) -> dict[str, Any]:
         name: value.get_default(call_default_factory=True, validated_data={}) if isinstance(value, FieldInfo) else value
         for name, value in arguments.items()
     }
+
+
+def arguments_adapter(parameters: Mapping[str, Any]) -> TypeAdapter[dict[str, Any]]:
+    """Make what checks the arguments of a call. An iterable is checked as a list, at once and not while somebody iterates.
+
+    Example:
+        >>> from collections.abc import Iterable
+        >>> arguments_adapter({"numbers": Iterable[int]}).validate_python({"numbers": ("1", 2)})
+        {'numbers': [1, 2]}
+    """
+    # A TypedDict takes every name that a parameter may have; a model refuses some and warns of others.
+    make: Any = TypedDict
+    named = make("Arguments", {name: gathered(annotation) for name, annotation in parameters.items()})
+    named.__pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
+    return TypeAdapter(named)
 
 
 def _plain(default: Any) -> Any:

@@ -18,8 +18,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from llm_brain.backends.contract import LanguageBackend, Message, Request
-from llm_brain.strategy.annotations.closed_sets import closed_set
-from llm_brain.strategy.public_state import without_hidden
+from llm_brain.errors import ArgumentError
+from llm_brain.strategy.annotations.closed_sets import closed_set, said
+from llm_brain.strategy.annotations.hidden import hides
+from llm_brain.strategy.hiding import without_hidden
 from llm_brain.strategy.signature import WRAPPER_FIELD, FunctionSpec
 from llm_brain.strategy.texts import description_of
 from llm_brain.strategy.words import json_text, plain_text
@@ -76,23 +78,35 @@ def completion_options(spec: FunctionSpec) -> list[str]:
     return [f" {text}" if text.endswith('"') else f" {text}\n" for text in spec.option_texts]
 
 
-def _slots(arguments: Mapping[str, Any], unslotted: Collection[str | None]) -> str:
+def _slots(spec: FunctionSpec, arguments: Mapping[str, Any], unslotted: Collection[str | None]) -> str:
     """Write arguments as `name: value` lines, each value as JSON."""
-    return "\n".join(f"{name}: {_said(arguments[name])}" for name in arguments if name not in unslotted)
+    types = spec.parameters
+    return "\n".join(f"{name}: {_said(arguments[name], types.get(name))}" for name in arguments if name not in unslotted)
 
 
-def _said(value: Any) -> str:
+def _said(value: Any, annotation: Any) -> str:
     if type(value) is str:
         return json_text(value)
     try:
-        return json_text(without_hidden(value))
-    except RecursionError:
-        return json_text(value)  # it contains itself, of which this makes a proper error
+        return json_text(without_hidden(value, annotation))
+    except (RecursionError, ValueError, TypeError) as error:
+        message = f"a {type(value).__qualname__} cannot be written as JSON, which a prompt is made of: {error}"
+        raise ArgumentError(message) from error
 
 
-def _unslotted(spec: FunctionSpec) -> set[str | None]:
-    """Name the parameters that have no line of their own: what is asked for, and what the instruction has places for."""
-    return {spec.likelihood_of, *_PLACEHOLDER.findall(spec.instruction)}
+def _unslotted(spec: FunctionSpec) -> frozenset[str | None]:
+    """Name the parameters without a line of their own: what is hidden or asked for, and what the instruction has places for."""
+    names = _without_line.get(spec)
+    if names is None:
+        names = _without_line[spec] = frozenset({*_always_unslotted(spec), *_PLACEHOLDER.findall(spec.instruction)})
+    return names
+
+
+_without_line: WeakKeyDictionary[FunctionSpec, frozenset[str | None]] = WeakKeyDictionary()
+
+
+def _always_unslotted(spec: FunctionSpec) -> set[str | None]:
+    return {spec.likelihood_of, *(name for name, annotation in spec.parameters.items() if hides(annotation))}
 
 
 def _state(state: Mapping[str, Any] | None) -> str:
@@ -107,20 +121,24 @@ def _instruction(spec: FunctionSpec, arguments: Mapping[str, Any]) -> str:
 
     def fill(place: re.Match[str]) -> str:
         name = place.group(1)
-        if name not in arguments:
+        if name not in arguments or hides(spec.parameters[name]):
             return place.group(0)
-        return plain_text(arguments[name]) if closed_set(spec.parameters[name]) else _said(arguments[name])
+        annotation = spec.parameters[name]
+        return plain_text(said(arguments[name])) if closed_set(annotation) else _said(arguments[name], annotation)
 
     return _PLACEHOLDER.sub(fill, spec.instruction)
 
 
 def _completion(spec: FunctionSpec, arguments: Mapping[str, Any], state: Mapping[str, Any] | None) -> str:
     # The one instruction holds the values of the question; beside examples each of them needs its lines.
-    unslotted = {spec.likelihood_of} if spec.examples else _unslotted(spec)
-    shown = [f"{_slots(example.inputs, unslotted)}\n{spec.answer_name}: {json_text(example.output)}" for example in spec.examples]
+    unslotted = _always_unslotted(spec) if spec.examples else _unslotted(spec)
+    shown = [
+        f"{_slots(spec, example.inputs, unslotted)}\n{spec.answer_name}: {json_text(said(example.output))}"
+        for example in spec.examples
+    ]
     # Above the examples: a question that had a line more than they have would look unlike them.
     head = "\n".join(part for part in (spec.persona, _state(state), _instruction(spec, arguments), _descriptions(spec)) if part)
-    return "\n\n".join([head, *shown, f"{_slots(arguments, unslotted)}\n{spec.answer_name}:"])
+    return "\n\n".join([head, *shown, f"{_slots(spec, arguments, unslotted)}\n{spec.answer_name}:"])
 
 
 def _chat(
@@ -159,7 +177,7 @@ def _beginning(spec: FunctionSpec, *, enforced: bool, has_state: bool) -> tuple[
 
 def _descriptions(spec: FunctionSpec) -> str:
     """Write what the parameters' annotations say of them, a line each."""
-    said = {name: description_of(annotation) for name, annotation in spec.parameters.items()}
+    said = {name: description_of(annotation) for name, annotation in spec.parameters.items() if not hides(annotation)}
     return "\n".join(f"`{name}`: {text}" for name, text in said.items() if text)
 
 
@@ -168,7 +186,7 @@ def _depends_on_arguments(spec: FunctionSpec) -> bool:
 
 
 def _question(spec: FunctionSpec, arguments: Mapping[str, Any]) -> str:
-    slots = _slots(arguments, _unslotted(spec))
+    slots = _slots(spec, arguments, _unslotted(spec))
     if not _depends_on_arguments(spec):
         return slots or _BEGIN
     instruction = _instruction(spec, arguments)
@@ -177,8 +195,9 @@ def _question(spec: FunctionSpec, arguments: Mapping[str, Any]) -> str:
 
 def _reply(spec: FunctionSpec, value: Any) -> str:
     if spec.is_text or spec.options is not None:
-        return plain_text(value)
-    text = spec.adapter.dump_json(value).decode()
+        return plain_text(said(value))
+    shown = without_hidden(value, spec.returns if spec.items is None else list[spec.items])  # type: ignore[name-defined]
+    text = spec.adapter.dump_json(value).decode() if shown is value else json_text(shown)
     return json.dumps({WRAPPER_FIELD: json.loads(text)}, ensure_ascii=False) if spec.is_wrapped else text
 
 
@@ -186,7 +205,7 @@ def _how_to_answer(spec: FunctionSpec, *, enforced: bool, has_state: bool) -> st
     has_slots = spec.parameters.keys() - _unslotted(spec)
     data = (_DATA_AND_STATE if has_state else _DATA) if has_state or has_slots else ""
     if spec.options is not None:
-        options = "\n".join(plain_text(option) for option in spec.options)
+        options = "\n".join(spec.option_words)
         answer = f"Answer with exactly one of these lines and nothing else:\n{options}"
     elif spec.is_text:
         answer = "Answer with the text only."

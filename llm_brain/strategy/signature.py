@@ -9,20 +9,20 @@ from functools import cached_property
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from typing_extensions import TypedDict
 
 from llm_brain.backends.contract import Sampling
 from llm_brain.errors import ArgumentError
-from llm_brain.strategy.annotations.closed_sets import bare, closed_set
+from llm_brain.strategy.annotations.closed_sets import bare, closed_set, said
 from llm_brain.strategy.annotations.generics import resolve_type_variables
+from llm_brain.strategy.annotations.hidden import mentions_hidden
 from llm_brain.strategy.annotations.names import signature_line, type_name
-from llm_brain.strategy.annotations.parts import substitute, type_variables, unresolved
+from llm_brain.strategy.annotations.parts import expanded, substitute, type_variables, unresolved
 from llm_brain.strategy.declarations import Example, Likelihood
-from llm_brain.strategy.parameters import declared_signature, made_defaults
+from llm_brain.strategy.parameters import arguments_adapter, declared_signature, made_defaults
 from llm_brain.strategy.schemas import reply_schema
-from llm_brain.strategy.words import explain, json_text
+from llm_brain.strategy.words import explain, json_text, plain_text
 
 WRAPPER_FIELD: Final = "return_value"
 _MOST_VARIANTS: Final = 256
@@ -181,9 +181,14 @@ class FunctionSpec:
         return closed_set(self.parameters[self.likelihood_of] if self.likelihood_of else self.returns)
 
     @cached_property
+    def option_words(self) -> tuple[str, ...]:
+        """Each option as it is shown and accepted: text without quotes, an Enum's names where its values are none, else JSON."""
+        return tuple(plain_text(said(option)) for option in self.options or ())
+
+    @cached_property
     def option_texts(self) -> tuple[str, ...]:
-        """Each option as JSON."""
-        return tuple(json_text(option) for option in self.options or ())
+        """Each option as JSON, as it continues a text."""
+        return tuple(json_text(said(option)) for option in self.options or ())
 
     @cached_property
     def is_text(self) -> bool:
@@ -224,11 +229,7 @@ class FunctionSpec:
 
     @cached_property
     def _arguments(self) -> TypeAdapter[dict[str, Any]]:
-        # A TypedDict takes every name that a parameter may have; a model refuses some and warns of others.
-        make: Any = TypedDict
-        named = make("Arguments", dict(self.parameters))
-        named.__pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
-        return TypeAdapter(named)
+        return arguments_adapter(self.parameters)
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Bind and check the arguments of a call.
@@ -281,15 +282,21 @@ class FunctionSpec:
         try:
             return self._arguments.validate_python(arguments)
         except ValidationError as error:
-            message = f"{self.qualified_name}: {explain(error)}"
-            raise ArgumentError(message) from error
+            # Pydantic's own words quote what was given, and so does its error below ours.
+            quiet = any(map(mentions_hidden, self.parameters.values()))
+            message = f"{self.qualified_name}: {explain(error, quiet=quiet)}"
+            raise ArgumentError(message) from (None if quiet else error)
 
     @cached_property
     def _single_text(self) -> str | None:
         # A function of one string is the commonest kind, and a brain answers it in microseconds: binding should not take more.
         (name, annotation), *others = self.parameters.items() or [("", None)]
-        return name if annotation is str and not others else None
+        if annotation is not str or others or self.signature.parameters[name].kind is inspect.Parameter.KEYWORD_ONLY:
+            return None
+        return name
 
 
 def _metadata(annotation: Any) -> tuple[Any, ...]:
+    meaning = expanded(annotation)
+    annotation = annotation if meaning is None else meaning
     return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()

@@ -3,9 +3,13 @@
     Strategy   what `llm_strategy(model)` is: it takes a class, an object or a function, and says for each what comes back
     typed      the typed view of a member: `typed(teacher.route).map(messages)`
 
-A decorated class is seen as the user wrote it, since mypy lets a class decorator change nothing; hence `typed`. One thing mypy
-gets wrong: a decorated generic function that returns a bare type variable (`def pick(items: list[T]) -> T`) it takes for an
-`async def`. Methods, `list[T]`, and pyright are fine.
+A decorated class is seen as the user wrote it, since mypy lets a class decorator change nothing; hence `typed`. Two things go
+wrong, both with generics:
+
+    mypy      takes what returns a bare type variable of its own (`def pick(items: list[T]) -> T`) for an `async def`: a decorated
+              function, and `typed(desk.pick)`. Calling the method, a variable of its class, `list[T]`, and pyright are fine
+    pyright   refuses arguments for a generic class that is decorated where it is written (`Store[int]`), and takes its objects'
+              `T` for unknown. `IntStore = llm_strategy(model)(Store[int])` of an undecorated one, and mypy, are fine
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def json_text(value: Any) -> str:
         '{"a": [1, 2], "b": "é", "c": "NaN"}'
     """
     try:
-        compact = to_json(value, inf_nan_mode="strings", fallback=_by_schema)
+        compact = to_json(value, inf_nan_mode="strings", fallback=by_schema)
         text = json.dumps(json.loads(compact), ensure_ascii=False)
     except (ValueError, TypeError, RecursionError, PydanticUserError) as error:
         message = f"a {type(value).__qualname__} cannot be written as JSON, which a prompt is made of: {error}"
@@ -59,15 +59,32 @@ def is_json(value: Any) -> bool:
 _LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 
 
-def _by_schema(value: Any) -> Any:
+def by_schema(value: Any) -> Any:
+    """Write a value of which the serializer knows nothing by the schema of its class; the `fallback` of a serializer.
+
+    Raises:
+        TypeError: It is no data, such as a function.
+
+    Example:
+        >>> from collections import deque
+        >>> by_schema(deque([1, 2]))
+        [1, 2]
+    """
     if type(value).__module__ == "builtins":
-        message = f"`{value!r:.60}` is no data"
+        # By its name alone: the repr of a method, or of a view of a dictionary, says what the object holds.
+        message = f"a {type(value).__qualname__} is no data"
         raise TypeError(message)
     return TypeAdapter(type(value)).dump_python(value, mode="json")
 
 
-def explain(error: ValidationError) -> str:
+def explain(error: ValidationError, *, quiet: bool = False) -> str:
     """Say in words what is wrong with a value: which place, what was expected, what was there.
+
+    Of an object only the type is said, since it may hold what is hidden.
+
+    Args:
+        error: What pydantic says.
+        quiet: Whether only the type is said of any other value, too: for types that hide something.
 
     Example:
         >>> try:
@@ -82,12 +99,33 @@ def explain(error: ValidationError) -> str:
         for part in problem["loc"]:
             path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
         place = f"`{path}`: " if path else ""
-        lines.append(f"{place}{problem['msg']}, got {_shown(problem['input'])}")
+        lines.append(f"{place}{problem['msg']}, got {_type_of(problem['input']) if quiet else _shown(problem['input'])}")
     return "; ".join(lines)
 
 
 def _shown(value: Any) -> str:
+    if not _is_simple(value):
+        return _type_of(value)
     try:
         return f"{value!r:.120}"
     except ValueError:  # Python writes no integer of more than 4,300 digits
         return f"a very long {type(value).__name__}"
+
+
+def _is_simple(value: Any, depth: int = 0) -> bool:
+    kind = type(value)
+    if kind in _SIMPLE:
+        return True
+    if kind not in _CONTAINERS or depth > _DEEPEST:
+        return False
+    items = [*value, *value.values()] if kind is dict else value
+    return all(_is_simple(item, depth + 1) for item in items)
+
+
+def _type_of(value: Any) -> str:
+    return "None" if value is None else f"a value of type {type(value).__qualname__.rpartition('<locals>.')[2]}"
+
+
+_SIMPLE = frozenset({str, bytes, int, float, bool, type(None)})
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+_DEEPEST = 8

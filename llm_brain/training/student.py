@@ -12,6 +12,7 @@ import torch
 from llm_brain.brain.checkpoint import load_brain, save_brain
 from llm_brain.brain.model import Brain
 from llm_brain.errors import CheckpointError, DefinitionError
+from llm_brain.strategy.annotations.closed_sets import said
 from llm_brain.strategy.implementation import Details
 from llm_brain.strategy.words import json_text
 from llm_brain.training.reading import TokenReader
@@ -54,7 +55,7 @@ class Student:
         self.reader = reader
         self.function = function
         self.options = tuple(options)
-        self._texts = tuple(json_text(option) for option in self.options)
+        self._texts = tuple(json_text(said(option)) for option in self.options)
         self._accepted: FunctionSpec | None = None
 
     def call(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Generator
@@ -135,6 +136,33 @@ def test_what_a_body_raises_is_raised() -> None:
 
     with pytest.raises(LookupError, match="gone"):
         run_now(failing())
+
+
+def test_a_body_that_lets_stop_iteration_out_is_told_so() -> None:
+    class Ended(Model):
+        def chat_completion(self, request: Request) -> Reply:
+            assert isinstance(request, Request)
+            return next(iter(()))
+
+    for ask in (lambda: run_now(Blocking(Ended()).chat(HELLO)), lambda: list(iterate_now(Blocking(Ended()).stream(HELLO)))):
+        with pytest.raises(RuntimeError, match="a blocking function raised StopIteration") as caught:
+            ask()
+        assert isinstance(caught.value.__cause__, StopIteration)
+
+
+def test_what_was_begun_inside_an_event_loop_goes_on_when_that_loop_has_ended() -> None:
+    async def begin() -> Generator[str | Reply, None, None]:
+        hooks = sys.get_asyncgen_hooks()
+        pieces = iterate_now(Blocking(model).stream(HELLO))
+        assert next(pieces) == "a"
+        assert sys.get_asyncgen_hooks() == hooks
+        return pieces
+
+    model = Model("a", "b", "c")
+    pieces = asyncio.run(begin())
+    assert not model.closed
+    assert list(pieces) == ["b", "c", Reply("abc", "stop", "model")]
+    assert len(model.closed) == 1
 
 
 def test_a_blocking_body_runs_inside_an_event_loop_as_well() -> None:

@@ -116,6 +116,109 @@ def test_a_limit_reached_before_the_first_word_is_an_error(server: Any, content:
     assert fault(server).kind == "length"
 
 
+def refusing(*names: str, words: str = "Unsupported parameter: '{}' is not supported with this model.", status: int = 400) -> Any:
+    """Answer as a server that takes none of these parameters, and names one of those sent at a time."""
+
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        named = next((name for name in names if name in body), None)
+        if named is None:
+            return 200, {}, json.dumps(completion()).encode()
+        return status, {}, json.dumps({"error": {"message": words.format(named)}}).encode()
+
+    return answer
+
+
+REFUSALS = [
+    ("temperature", "Unsupported value: '{}' does not support 0.0 with this model. Only the default (1) value is supported."),
+    ("top_p", "Unsupported parameter: '{}' is not supported with this model."),
+    ("seed", "Unrecognized request argument supplied: {}"),
+    ("max_tokens", "Unsupported parameter: '{}' is not supported with this model. Use 'max_completion_tokens' instead."),
+]
+SAMPLED = Request(HELLO.messages, Sampling(temperature=0.7, top_p=0.9, max_tokens=99, seed=40))
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize(("name", "words"), REFUSALS)
+def test_a_parameter_that_the_model_does_not_take_is_left_out_and_remembered(
+    server: Any, name: str, words: str, status: int
+) -> None:
+    server.answer = refusing(name, words=words, status=status)
+    model = backend(server)
+    for _ in range(2):
+        assert model.chat_completion(SAMPLED).text == "Hello!"
+    first, *others = server.requests
+    kept = {key: value for key, value in first.items() if key != name}
+    assert others == [{**kept, "max_completion_tokens": 99} if name == "max_tokens" else kept] * 2
+
+
+def test_a_model_that_takes_several_parameters_not_is_asked_without_any_of_them(server: Any) -> None:
+    server.answer = refusing("temperature", "top_p", "seed", "max_tokens")
+    model = backend(server)
+    for _ in range(2):
+        assert model.chat_completion(SAMPLED).text == "Hello!"
+    assert len(server.requests) == 6
+    assert server.requests[-1].keys() == {"model", "messages", "max_completion_tokens"}
+
+
+def test_a_refused_name_in_a_validators_words_is_understood(server: Any) -> None:
+    detail = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": 40}]
+    content = json.dumps({"detail": detail}).encode()
+    server.answer = lambda body: (422, {}, content) if "seed" in body else refusing()(body)
+    assert backend(server).chat_completion(SAMPLED).text == "Hello!"
+
+
+def test_a_server_that_refuses_a_limit_by_either_name_is_not_asked_without_one(server: Any) -> None:
+    server.answer = refusing("max_tokens", "max_completion_tokens")
+    with pytest.raises(BackendError, match="max_completion_tokens"):
+        backend(server).chat_completion(HELLO)
+    assert len(server.requests) == 2
+
+
+def test_a_server_that_refuses_whatever_is_asked_is_asked_once_more_and_nothing_is_remembered(server: Any) -> None:
+    server.says({"error": {"message": "Unknown role in: 'the temperature of a seed'"}}, 400)
+    model = backend(server)
+    with pytest.raises(BackendError, match="Unknown role"):
+        model.chat_completion(SAMPLED)
+    server.says(completion())
+    model.chat_completion(SAMPLED)
+    first, second, later = server.requests
+    assert second.keys() == first.keys() - {"temperature", "seed"}
+    assert later == first
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "max_tokens is too large: 99. This model supports at most 16 completion tokens", "param": "max_tokens"},
+        {"message": "'max_tokens' or 'max_completion_tokens' is too large: 99. The maximum context length is 96 tokens"},
+        {"message": "Invalid 'temperature': decimal above maximum value. Expected a value <= 2.", "param": "temperature"},
+        {"message": "Unsupported content in: 'temperature'", "param": "messages"},
+        {"message": "response_format of type json_schema is not supported with this model"},
+    ],
+)
+def test_an_error_that_refuses_no_parameter_is_told_at_once(server: Any, error: dict[str, str]) -> None:
+    server.says({"error": error}, 400)
+    assert fault(server, SAMPLED).kind == "bad_request"
+    assert len(server.requests) == 1
+
+
+def test_what_a_call_has_learnt_a_stream_knows_and_the_other_way_round(wires: Any) -> None:
+    def play(wire: Any) -> None:
+        _, _, content = refusing("temperature", "max_tokens")(wire.body)
+        wire.reply(json.loads(content), 400 if b"Unsupported" in content else 200)
+
+    wires.play = play
+    calling, streaming = (OpenAIBackend("m-1", base_url=wires.url) for _ in range(2))
+    calling.chat_completion(HELLO)
+    *_, reply = calling.stream(HELLO)
+    assert isinstance(reply, Reply)
+    assert len(wires.wires) == 4
+    *_, reply = streaming.stream(HELLO)
+    assert isinstance(reply, Reply)
+    streaming.chat_completion(HELLO)
+    assert len(wires.wires) == 8
+
+
 NO_MODEL = {"error": {"message": "The model `m-1` does not exist", "code": "model_not_found", "type": "invalid_request_error"}}
 LIMITED = {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded", "type": "requests"}}
 SPENT = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota", "type": "insufficient_quota"}}

@@ -266,6 +266,48 @@ def test_blocking_functions_wait_side_by_side_in_the_callers_context() -> None:
     assert asyncio.run(main()) == [(n, "there") for n in range(64)]
 
 
+def test_blocking_functions_that_fill_every_thread_may_wait_for_more_of_them() -> None:
+    everyone = threading.Barrier(256, timeout=8)
+
+    def wait() -> int:
+        everyone.wait()
+        return portal().run(in_thread(lambda: portal().run(in_thread(len, "four"))))
+
+    async def main() -> list[int]:
+        return await asyncio.gather(*(in_thread(wait) for _ in range(256)))
+
+    assert soon(lambda: asyncio.run(main())) == [4] * 256
+
+
+@pytest.mark.parametrize("leaving", [SystemExit, KeyboardInterrupt])
+def test_what_exits_inside_the_loop_exits_its_caller_and_nobody_else(leaving: type[BaseException]) -> None:
+    async def leave() -> None:
+        await asyncio.sleep(0)
+        raise leaving("enough")
+
+    async def answer() -> int:
+        await asyncio.sleep(0.1)
+        return 42
+
+    async def several() -> None:
+        await asyncio.gather(leave(), in_thread(sys.exit, "enough as well"))
+
+    def call() -> int:
+        waiting = mine.submit(answer())
+        for body in (leave(), several(), nested()):
+            with pytest.raises((SystemExit, KeyboardInterrupt), match="enough"):
+                mine.run(body)
+        assert mine.run(answer()) == 42
+        return waiting.result(5)
+
+    async def nested() -> None:
+        mine.run(leave())
+
+    mine = Portal()
+    assert soon(call) == 42
+    mine.stop()
+
+
 def test_a_blocking_function_may_even_raise_stop_iteration() -> None:
     async def main() -> None:
         with pytest.raises(RuntimeError, match="StopIteration"):

@@ -64,6 +64,23 @@ def test_a_hosted_model_is_one_changed_line(monkeypatch: pytest.MonkeyPatch) -> 
     assert (model.model_id, model.base_url) == ("org/model:tag", "http://127.0.0.1:1/v1")
 
 
+def test_a_hosted_model_is_made_once_for_each_name_and_address_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    model = resolve_model("openai:m")
+    assert resolve_model("openai:m") is model
+    assert resolve_model("openai:n") is not model
+    monkeypatch.setenv("OPENAI_API_KEY", "Zq7-Kd0_pW9xLm4T")
+    with_a_key = resolve_model("openai:m")
+    assert with_a_key is not model
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:2/v1")
+    elsewhere = resolve_model("openai:m")
+    assert isinstance(elsewhere, OpenAIBackend)
+    assert elsewhere.base_url == "http://127.0.0.1:2/v1"
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    assert resolve_model("openai:m") is with_a_key
+
+
 def test_a_hosted_model_without_a_key_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)

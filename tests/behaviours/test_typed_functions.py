@@ -325,7 +325,11 @@ def test_a_plain_argument_says_what_the_elements_of_a_list_are() -> None:  # 21
         raise NotImplementedError
 
     assert schema_asked_for(count, [], "x")["additionalProperties"] == {"type": "string"}
-    assert schema_asked_for(count, ["1", "2"], 3)["additionalProperties"] == {"type": "integer"}
+    assert schema_asked_for(count, [1, 2], 3.5)["additionalProperties"] == {"type": "number"}
+    model = returning(None)
+    with pytest.raises(ValueError, match="two types at once"):
+        count(model, ["1", "2"], 3)
+    assert model.requests == []
 
 
 def test_a_generic_that_was_given_other_variables_again_and_again_means_the_last_ones() -> None:  # 22

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from llm_brain.backends import resolve_model
@@ -73,7 +73,7 @@ def test_what_hangs_on_a_function_stays_and_hides_no_method() -> None:
 
 
 def test_a_scope_that_ends_in_another_context_ends_quietly() -> None:
-    def scopes() -> Iterator[int]:
+    def scopes() -> Generator[int, None, None]:
         with use_model(resolve_model("local")), use_texts({}):
             yield 1
 

@@ -175,8 +175,27 @@ def test_none_says_nothing_about_a_type() -> None:
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
 def test_a_plain_argument_says_more_than_the_elements_of_a_container(order: tuple[str, ...]) -> None:
     parameters = {"a": list[T], "b": T}
-    arguments = {"a": [1, "x"], "b": 2.5}
+    arguments = {"a": [1, 2], "b": 2.5}
     assert resolve_type_variables({name: parameters[name] for name in order}, arguments) == {T: float}
+
+
+@pytest.mark.parametrize(("elements", "plain"), [(["1"], 2), ([1.5], 1), ([1, "x"], 2.5), ([True], 1), ([["a"]], [1])])
+def test_elements_that_are_not_of_a_plain_arguments_type_contradict_it(elements: list[Any], plain: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"`T` cannot be two types at once: .* \(`b`\) and .* \(`a\["):
+        resolve_type_variables({"a": list[T], "b": T}, {"a": elements, "b": plain})
+
+
+@pytest.mark.parametrize(("elements", "plain"), [([1], 2.5), ([Counted(value=1)], G[int](value=2)), ([[1]], []), ([None, 1], 2)])
+def test_elements_within_a_plain_arguments_type_agree_with_it(elements: list[Any], plain: Any) -> None:
+    assert resolve_type_variables({"a": list[T], "b": T}, {"a": elements, "b": plain}) == {T: type(plain)}
+
+
+@pytest.mark.parametrize(
+    ("elements", "kind", "expected"),
+    [([1], G[int | str], int | str), ([1, "x"], G[int | str], int | str), ([True], G[bool | None], bool | None)],
+)
+def test_elements_may_be_of_any_member_of_a_declared_union(elements: list[Any], kind: Any, expected: Any) -> None:
+    assert resolve_type_variables({"a": list[T], "b": G[T]}, {"a": elements, "b": kind(value=elements[0])}) == {T: expected}
 
 
 def test_elements_alone_are_enough() -> None:

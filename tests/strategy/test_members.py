@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from abc import abstractmethod
+from enum import Enum
 from typing import Any
 
 import pytest
 
+from llm_brain.errors import DefinitionError
 from llm_brain.strategy import llm_strategy
 from llm_brain.strategy.decoration.members import implementation_is_missing
 from tests.strategy.conftest import Scripted
@@ -83,3 +86,111 @@ def test_raising_is_no_body_even_where_nothing_is_promised() -> None:
 def test_a_generator_that_raises_has_no_body() -> None:
     assert implementation_is_missing(function("def", "raise NotImplementedError\n            yield n"))
     assert implementation_is_missing(function("async def", "raise NotImplementedError\n            yield n"))
+
+
+def logged(function: Any) -> Any:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class Wrapped:
+    def one(self) -> str:
+        """Tell."""
+        raise NotImplementedError
+
+    @logged
+    def mood(self) -> str:
+        """Tell the mood."""
+        raise NotImplementedError
+
+
+class WrappedTwice:
+    @property
+    @logged
+    @functools.lru_cache  # noqa: B019
+    def mood(self) -> str:
+        """Tell the mood."""
+        raise NotImplementedError
+
+
+class Partly:
+    def tell(self, what: str) -> str:
+        """Tell."""
+        raise NotImplementedError
+
+    mood = functools.partialmethod(tell, "mood")
+
+
+@pytest.mark.parametrize("kind", [Wrapped, WrappedTwice, Partly])
+def test_what_wraps_a_function_without_a_body_is_refused_by_name(kind: Any) -> None:
+    with pytest.raises(DefinitionError, match=rf"`{kind.__name__}\.mood` wraps a function without a body"):
+        llm_strategy(Scripted("x"))(kind)
+
+
+def test_what_wraps_a_body_or_a_typed_function_stays() -> None:
+    class Kept:
+        def one(self) -> str:
+            """Tell."""
+            raise NotImplementedError
+
+        @logged
+        def written(self) -> str:
+            return "written"
+
+        @logged
+        @llm_strategy(Scripted("its own"))
+        def told(self) -> str:
+            """Tell."""
+            raise NotImplementedError
+
+    kept = llm_strategy(Scripted("the class's"))(Kept)()
+    assert (kept.one(), kept.written(), kept.told()) == ("the class's", "written", "its own")
+
+
+def test_types_may_be_named_in_the_class_and_in_every_function_around_it() -> None:
+    def outer() -> Any:
+        class Far(Enum):
+            A = "a"
+
+        def inner() -> Any:
+            class Near(Enum):
+                B = "b"
+
+            @llm_strategy(Scripted("a", "b", "c"))
+            class Quiz:
+                class Mood(Enum):
+                    C = "c"
+
+                def far(self) -> Far:
+                    """Tell."""
+                    raise NotImplementedError
+
+                def near(self) -> Near:
+                    """Tell."""
+                    raise NotImplementedError
+
+                def mood(self) -> Mood:  # type: ignore[name-defined]
+                    """Tell."""
+                    raise NotImplementedError
+
+            return Quiz()
+
+        return inner()
+
+    quiz = outer()
+    assert [quiz.far().value, quiz.near().value, quiz.mood().value] == ["a", "b", "c"]
+
+
+def test_a_member_of_the_same_spelling_as_a_type_hides_none() -> None:
+    @llm_strategy(Scripted('{"return_value": ["a"]}'))
+    class Names:
+        str = "no type"
+
+        def list(self) -> list[str]:  # type: ignore[valid-type]
+            """List them."""
+            raise NotImplementedError
+
+    assert Names().list() == ["a"]

@@ -142,3 +142,20 @@ def test_the_reply_schema_is_an_object_with_one_required_field() -> None:
         "required": ["return_value"],
     }
     assert inspect_function(tickets, names=locals()).schema["required"] == ["return_value"]
+
+
+def test_a_default_that_does_not_fit_is_said_at_decoration() -> None:
+    def wrong(x: str, y: int = None) -> str:  # type: ignore[assignment]  # noqa: RUF013
+        """Answer."""
+        raise NotImplementedError
+
+    with pytest.raises(DefinitionError, match=r"default of `y` in .*wrong.*`y: TYPE \| None = None`"):
+        inspect_function(wrong)
+
+
+def test_a_default_that_fits_or_is_left_open_is_taken() -> None:
+    def right(x: str, y: int | None = None, z: float = 1, *, w: int = ...) -> str:  # type: ignore[assignment]
+        """Answer."""
+        raise NotImplementedError
+
+    assert inspect_function(right).bind(("a",), {"w": 2}) == {"x": "a", "y": None, "z": 1.0, "w": 2}

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, Secret, SecretBytes, SecretStr
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from llm_brain.strategy import llm_strategy
-from llm_brain.strategy.public_state import Hidden, public_state
+from llm_brain.strategy import Hidden, llm_strategy
+from llm_brain.strategy.public_state import public_state
 from tests.strategy.conftest import Scripted
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ class Slotted:
 class Place(NamedTuple):
     city: str
     pin: Annotated[str, Hidden] = "s3cret"
+
+
+class Address(NamedTuple):
+    city: str
 
 
 class Plain:
@@ -163,8 +167,8 @@ class Holder:
 
 
 def test_an_object_inside_that_hides_nothing_is_given_as_it_is() -> None:
-    inner = Place("Oslo")
-    assert public_state(Holder(inner)) == {"content": inner}
+    inner = Address("Oslo")
+    assert (public_state(Holder(inner)) or {})["content"] is inner
     items = [Holder(3)]
     assert (public_state(Holder(items)) or {})["content"] is items
 

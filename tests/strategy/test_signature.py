@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated, Any, Literal, NamedTuple
+from collections import deque
+from collections.abc import Iterable, Iterator
+from enum import Enum, Flag, auto
+from typing import Annotated, Any, Literal, NamedTuple, NewType, Optional
 
 import pytest
 from pydantic import BaseModel, Field
+from typing_extensions import TypeAliasType
 
 from llm_brain.errors import ArgumentError, DefinitionError
 from llm_brain.strategy import Example, Likelihood, ModelImplementation, TypedFunction, examples, inspect_function, sampled
 from llm_brain.strategy.annotations.closed_sets import closed_set
 from llm_brain.strategy.schemas import reply_schema
-from tests.strategy.conftest import Answering, never, returning
+from tests.strategy.conftest import Answering, Scoring, Scripted, never, returning
 
 
 class Colour(Enum):
@@ -179,3 +182,106 @@ def test_a_named_tuple_is_one_argument_and_a_tuple_is_several() -> None:
 
     function = TypedFunction(inspect_function(total, names=locals()), ModelImplementation(Answering(lambda _: "3")))
     assert function.map([Pair(1, 2), {"pair": Pair(1, 2)}, (Pair(1, 2),)]) == ["3"] * 3
+
+
+class Permission(Flag):
+    READ = auto()
+    WRITE = auto()
+
+
+class Alike(Enum):
+    ONE = 1
+    TEXT = "1"
+
+
+Moods = TypeAliasType("Moods", Literal["happy", "sad"])
+NewMood = NewType("NewMood", Literal["happy", "sad"])  # type: ignore[valid-newtype]
+Words = TypeAliasType("Words", Annotated[str, "in English"])
+NewWords = NewType("NewWords", str)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reply", "value"),
+    [
+        (Literal["true", True], '{"return_value": true}', True),
+        (Literal["true", True], '{"return_value": "true"}', "true"),
+        (Literal["1 ", 1], '{"return_value": 1}', 1),
+        (Permission, '{"return_value": 3}', Permission.READ | Permission.WRITE),
+    ],
+)
+def test_what_no_option_could_say_is_written_as_json(kind: Any, reply: str, value: Any) -> None:
+    spec = returning(kind)
+    assert spec.options is None
+    answer = TypedFunction(spec, ModelImplementation(Answering(lambda _: reply)))()
+    assert (answer, type(answer)) == (value, type(value))
+
+
+def test_members_whose_values_read_alike_are_told_by_their_names() -> None:
+    assert returning(Alike).option_words == ("ONE", "TEXT")
+
+
+@pytest.mark.parametrize("kind", [Moods, NewMood, Annotated[Moods, "a note"]])
+def test_a_closed_set_by_another_name_is_one(kind: Any) -> None:
+    assert returning(kind).options == ("happy", "sad")
+    assert returning(Optional[kind]).options == ("happy", "sad", None)  # noqa: UP045
+
+
+@pytest.mark.parametrize("kind", [Words, NewWords])
+def test_text_by_another_name_is_text(kind: Any) -> None:
+    assert returning(kind).is_text
+
+
+def test_an_iterator_by_another_name_gives_items() -> None:
+    assert returning(TypeAliasType("Numbers", Iterator[int])).items is int
+
+
+Rank = Enum("Rank", ["LOW", "HIGH"])
+
+
+@examples(({"message": "nothing"}, Rank.LOW))
+def rank(message: str) -> Rank:
+    """Rank the message."""
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("form", ["chat", "completion"])
+def test_an_enum_of_numbers_is_put_to_a_model_by_its_names(form: Any) -> None:
+    backend = Scoring(0.25, 0.75, choice_form=form)
+    details = TypedFunction(inspect_function(rank), ModelImplementation(backend)).with_details("It burns.")
+    assert (details.value, details.probabilities) == (Rank.HIGH, {Rank.LOW: 0.25, Rank.HIGH: 0.75})
+    assert backend.options == [["LOW", "HIGH"] if form == "chat" else [' "LOW"', ' "HIGH"']]
+    said = [message.content for message in backend.requests[0].messages]
+    assert ("LOW" in said) if form == "chat" else ('rank: "LOW"' in said[0])
+
+
+def test_a_model_names_the_member_of_an_enum_of_numbers() -> None:
+    assert TypedFunction(inspect_function(rank), ModelImplementation(Scripted("HIGH")))("It burns.") is Rank.HIGH
+
+
+def total(numbers: Iterable[int], more: Annotated[Iterator[int] | None, "later"] = None) -> str:
+    """Add."""
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("numbers", [["1", 2], (1, 2), {"1": 0, "2": 0}, iter([1, 2]), range(1, 3), deque([1, 2])])
+def test_iterables_are_checked_before_a_model_is_asked_and_shown_whole(numbers: Any) -> None:
+    backend = Scripted("3")
+    assert TypedFunction(inspect_function(total), ModelImplementation(backend))(numbers, more=iter([3])) == "3"
+    assert backend.requests[0].messages[-1].content == "numbers: [1, 2]\nmore: [3]"
+
+
+@pytest.mark.parametrize("numbers", [["x"], iter(["x"]), "12", 3])
+def test_iterables_of_something_else_are_refused(numbers: Any) -> None:
+    with pytest.raises(ArgumentError, match="numbers"):
+        TypedFunction(inspect_function(total), ModelImplementation(Answering(never)))(numbers)
+
+
+def test_a_keyword_only_parameter_is_not_filled_by_position() -> None:
+    def reply(*, message: str) -> str:
+        """Reply."""
+        raise NotImplementedError
+
+    spec = inspect_function(reply)
+    with pytest.raises(TypeError):
+        spec.bind(("x",), {})
+    assert spec.bind((), {"message": "x"}) == {"message": "x"}

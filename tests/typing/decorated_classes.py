@@ -107,6 +107,26 @@ class Store(Generic[Content]):
         raise NotImplementedError
 
 
+@llm_strategy("local")
+class Shelf(Generic[Content]):
+    def __init__(self, content: Content) -> None:
+        self.content = content
+
+    def pick(self, limit: int) -> Content:
+        """Pick one."""
+        raise NotImplementedError
+
+
+class Desk:
+    def pick(self, items: list[Content]) -> Content:
+        """Pick one."""
+        raise NotImplementedError
+
+    def some(self, items: list[Content]) -> list[Content]:
+        """Pick some."""
+        raise NotImplementedError
+
+
 def decorated_where_they_are_written() -> None:
     triage = Triage()
     assert_type(triage, Triage)
@@ -187,6 +207,18 @@ def bound_to_another_name() -> None:
     counts_class().count(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     store_class("a").similar("b")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Teacher()  # type: ignore[abstract]  # pyright: ignore[reportAbstractUsage]
+
+
+def generic_ones() -> None:
+    """What the checkers get wrong is ignored here, so that it is seen when they no longer do. The guide tells of it."""
+    shelf = Shelf[int](3)  # pyright: ignore[reportInvalidTypeArguments, reportUnknownVariableType]
+    assert_type(shelf.pick(2), int)  # pyright: ignore[reportAssertTypeFailure]
+    assert_type(typed(shelf.pick).prompt(2), str)
+
+    desk = llm_strategy("local")(Desk())
+    assert_type(desk.pick([3]), int)
+    assert_type(typed(desk.some)([3]), list[int])
+    assert_type(typed(desk.pick)([3]), int)  # type: ignore[assert-type, unused-coroutine, arg-type]
 
 
 def objects() -> None:

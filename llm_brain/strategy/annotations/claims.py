@@ -1,7 +1,7 @@
 """What the places of a call say about a type variable, and the one type on which they agree.
 
 Claims are outright (`a: T`, `G[int]` for `G[T]`, `type[T]`) or implied by the elements of a container or the fields of an
-object. Implied ones count only where nothing is outright.
+object. Where one is outright, the implied ones must only be within it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Claim(NamedTuple):
         place: Where it was found, as `items[2]`.
         is_implied: Whether it came out of a container or an object's fields.
         is_read: Whether the type was read off a value, rather than declared by a class.
+        gives_way: Whether it says nothing where another one is outright: it comes from the object whose method is called.
 
     Example:
         >>> Claim(int, "items[2]", is_implied=True, is_read=True).place
@@ -33,6 +34,7 @@ class Claim(NamedTuple):
     place: str
     is_implied: bool
     is_read: bool
+    gives_way: bool = False
 
 
 class Claims:
@@ -47,27 +49,28 @@ class Claims:
         >>> claims.implied().add(Item, int, "items[0]")
         >>> claims.settled()
         {~Item: <class 'int'>}
-        >>> claims.add(Item, str, "item")
+        >>> claims.add(Item, float, "item")
         >>> claims.settled()
-        {~Item: <class 'str'>}
+        {~Item: <class 'float'>}
     """
 
     def __init__(self, fixed: Mapping[TypeVar, Any]) -> None:
         self.fixed = fixed
         self.is_implied = False
+        self.gives_way = False
         self._found: dict[TypeVar, list[Claim]] = {}
 
-    def implied(self) -> Claims:
+    def implied(self, *, gives_way: bool = False) -> Claims:
         """Give a view of these through which all claims are implied ones."""
         view = Claims(self.fixed)
-        view.is_implied, view._found = True, self._found
+        view.is_implied, view.gives_way, view._found = True, self.gives_way or gives_way, self._found
         return view
 
     def add(self, variable: TypeVar, kind: Any, place: str, *, is_read: bool = True) -> None:
         """Note what a place says; a variable or `Any` says nothing."""
         if variable in self.fixed or isinstance(kind, TypeVar) or kind is Any:
             return
-        claim = Claim(_constrained(variable, kind), place, self.is_implied, is_read)
+        claim = Claim(_constrained(variable, kind), place, self.is_implied, is_read, self.gives_way)
         claims = self._found.setdefault(variable, [])
         if all(known[0] != claim[0] or known[2:] != claim[2:] for known in claims):
             claims.append(claim)
@@ -119,12 +122,30 @@ def _agreed(variable: TypeVar, claims: list[Claim]) -> Any:
         is_read = is_read and other.is_read
         wider = _wider(kind, other.kind, is_read=is_read)
         if wider is None:
-            places = f"{type_name(kind)} (`{first.place}`) and {type_name(other.kind)} (`{other.place}`)"
-            message = f"`{variable.__name__}` cannot be two types at once: {places}"
-            raise ArgumentError(message)
+            raise _contradiction(variable, kind, first.place, other)
         kind = wider
+    for implied in claims if outright else ():
+        if implied.is_implied and not implied.gives_way and not _holds(kind, implied.kind):
+            raise _contradiction(variable, kind, first.place, implied)
     _check_limits(variable, kind, first.place)
     return kind
+
+
+def _contradiction(variable: TypeVar, kind: Any, place: str, other: Claim) -> ArgumentError:
+    places = f"{type_name(kind)} (`{place}`) and {type_name(other.kind)} (`{other.place}`)"
+    return ArgumentError(f"`{variable.__name__}` cannot be two types at once: {places}")
+
+
+def _holds(kind: Any, other: Any) -> bool:
+    """Tell whether all values of another type are values of this one."""
+    if is_union(bare(other)):
+        return all(_holds(kind, member) for member in _members(other))
+    if is_union(bare(kind)):
+        return any(_holds(member, other) for member in _members(kind))
+    wider = _wider(kind, other, is_read=True)
+    if wider is None or bare(wider) == bare(kind):
+        return wider is not None
+    return origin_of(bare(wider)) is bare(kind)  # the type of an empty list, which others fill
 
 
 def _wider(one: Any, other: Any, *, is_read: bool) -> Any:

@@ -2,7 +2,7 @@
 
     resolve_type_variables   walks every parameter's type beside its value, and gathers what each place says about a variable
     claims                   one for each place: said outright (`a: T`, `G[int]` for `G[T]`, `type[T]`), or only implied by
-                             the elements of a container or the fields of an object; the latter count where nothing is outright
+                             the elements of a container or the fields of an object; the latter must be within what is outright
     the object               whose method is called comes first: in a `Store[int]` its `T` is int, whatever the arguments are
 
 Several claims must agree: the wider type stands where one is a subclass of the other (`float` where ints and floats are mixed,
@@ -63,7 +63,7 @@ def resolve_type_variables(
     claims = Claims(_said_by_owner(owner))
     try:
         if owner is not None and not isinstance(owner, type):
-            _match_fields(type(owner), owner, "self", claims.implied())
+            _match_fields(type(owner), owner, "self", claims.implied(gives_way=True))
         for name, annotation in parameters.items():
             if name in arguments and type_variables(annotation):
                 _match_value(annotation, arguments[name], name, claims)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from enum import Enum
 from inspect import Parameter
 from typing import Any, ForwardRef, Literal, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from llm_brain.strategy.annotations.hidden import hides, mentions_hidden, plan_of
 from llm_brain.strategy.annotations.parts import QUALIFIERS, arguments_of, is_union, origin_of, parameters_of
 
 LONGEST_DEFAULT = 80
@@ -37,7 +41,7 @@ def type_name(annotation: Any) -> str:
 
 
 def signature_line(function: Callable[..., Any], takes_self: bool, parameters: Mapping[str, Any], returns: Any) -> str:  # noqa: FBT001
-    """Write a function's signature on one line, without `self` and without what is not among the parameters.
+    """Write a function's signature on one line, without `self`, what is hidden, and what is not among the parameters.
 
     Args:
         function: Gives the name, the kinds of the parameters and their defaults.
@@ -51,7 +55,7 @@ def signature_line(function: Callable[..., Any], takes_self: bool, parameters: M
         'route(message: str, *, limit: int = 5) -> str'
     """
     shown = list(inspect.signature(function).parameters.values())[1 if takes_self else 0 :]
-    shown = [parameter for parameter in shown if parameter.name in parameters]
+    shown = [parameter for parameter in shown if parameter.name in parameters and not hides(parameters[parameter.name])]
     parts = []
     for before, parameter in zip([None, *shown], shown, strict=False):
         kind, kind_before = parameter.kind, before and before.kind
@@ -59,7 +63,11 @@ def signature_line(function: Callable[..., Any], takes_self: bool, parameters: M
             parts.append("/")
         if kind is Parameter.KEYWORD_ONLY and kind_before is not Parameter.KEYWORD_ONLY:
             parts.append("*")
-        parts.append(f"{parameter.name}: {type_name(parameters[parameter.name])}{_default(parameter.default)}")
+        annotation = parameters[parameter.name]
+        default = _default(parameter.default)
+        parts.append(
+            f"{parameter.name}: {type_name(annotation)}{' = ...' if default and mentions_hidden(annotation) else default}"
+        )
     if shown and shown[-1].kind is Parameter.POSITIONAL_ONLY:
         parts.append("/")
     return f"{function.__name__}({', '.join(parts)}) -> {type_name(returns)}"
@@ -86,15 +94,28 @@ def _default(default: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    """Write a value as in source; `...` stands for what is long, or would be written in another way by another process."""
+    """Write a value as in source.
+
+    `...` stands for what is long, what another process would write in another way, and what may hold something hidden.
+    """
     if isinstance(value, Enum):
         return f"{_bare_name(type(value))}.{value.name}"
     if isinstance(value, type):
         return type_name(value)
     if isinstance(value, set | frozenset) and len(value) > 1:
         return "..."
+    if _may_hide(value):
+        return "..."
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001 - it is the user's, and only a default
         return "..."
     return "..." if " at 0x" in text or "\n" in text or len(text) > LONGEST_DEFAULT else text
+
+
+def _may_hide(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_may_hide, [*value, *value.values()]))
+    if isinstance(value, list | tuple | set | frozenset | deque):
+        return bool(plan_of(type(value)).hidden) or any(map(_may_hide, value))
+    return isinstance(value, BaseModel) or is_dataclass(value) or bool(plan_of(type(value)).hidden)

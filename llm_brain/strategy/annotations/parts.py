@@ -6,7 +6,7 @@ Pydantic models keep these things to themselves, everything else is asked throug
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, reduce, wraps
 from operator import or_
 from types import UnionType
@@ -23,7 +23,7 @@ from typing import (
     get_origin,
 )
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from typing_extensions import NoDefault, ReadOnly, TypeAliasType
 
 # They say something about a field, and nothing about its value.
@@ -219,6 +219,39 @@ def expanded(alias: Any) -> Any:
     if not isinstance(origin, TypeAliasType):
         return None
     return replaced(origin.__value__, dict(zip(parameters_of(origin), get_args(alias), strict=False)))
+
+
+def gathered(annotation: Any) -> Any:
+    """Write a type with a list in the place of each iterable, since what is read lazily would be checked too late, and only once.
+
+    Example:
+        >>> gathered(Iterable[int]).__origin__, gathered(dict[str, int])
+        (list[int], dict[str, int])
+    """
+    meaning = expanded(annotation)
+    kind = annotation if meaning is None else meaning
+    origin = get_origin(kind) or kind
+    if origin in _LAZY:
+        items = gathered((get_args(kind) or (Any,))[0])
+        return Annotated[list[items], BeforeValidator(_as_list)]  # type: ignore[valid-type]
+    if origin is Annotated:
+        inner = gathered(kind.__origin__)
+        return annotation if inner is kind.__origin__ else Annotated[(inner, *kind.__metadata__)]
+    if origin not in _HOLDERS and not is_union(kind):
+        return annotation
+    holder: Any = origin
+    parts = tuple(part if part is Ellipsis else gathered(part) for part in get_args(kind))
+    if all(new is old for new, old in zip(parts, get_args(kind), strict=True)):
+        return annotation
+    return union(parts) if is_union(kind) else holder[parts]
+
+
+_LAZY = (Iterable, Iterator, Generator)
+_HOLDERS = (list, set, frozenset, tuple, dict, Sequence, Mapping)
+
+
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else value
 
 
 def _each_variable(annotation: Any) -> Iterator[TypeVar]:

@@ -14,12 +14,18 @@ import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import Field, is_dataclass
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, Generic, NewType, Self, TypeVar, TypeVarTuple, Unpack, get_origin
 
 from pydantic import BaseModel
+from typing_extensions import TypeAliasType
 
 from llm_brain.errors import DefinitionError
-from llm_brain.strategy.decoration.members import function_in, implementation_is_missing, implemented_member
+from llm_brain.strategy.decoration.members import (
+    function_in,
+    hides_a_missing_implementation,
+    implementation_is_missing,
+    implemented_member,
+)
 from llm_brain.strategy.decoration.self_reference import let_it_contain_itself
 from llm_brain.strategy.function import Typed
 from llm_brain.strategy.selection import NamedModel, as_implementation
@@ -68,6 +74,8 @@ def implement_class(
             return known
     owners = {name: base for base in reversed(interface.__mro__) for name in vars(base)}
     missing = {name: owner for name, owner in owners.items() if name not in _LIFE_CYCLE and _is_missing(name, owner, interface)}
+    for name in owners.keys() - missing.keys():
+        _check_wrapped(name, owners[name], interface)
     if not missing:
         message = f"`{interface.__qualname__}` has no member without a body: there is nothing to implement"
         raise DefinitionError(message)
@@ -159,8 +167,24 @@ def _is_missing(name: str, owner: type, interface: type) -> bool:
     if not inspect.isfunction(function) or not implementation_is_missing(function):
         return isinstance(function, Typed)
     # What a library's base class leaves empty, without a word on what it returns, is a hook and no question.
-    is_foreign = owner.__module__.partition(".")[0] != interface.__module__.partition(".")[0]
-    return not is_foreign or "return" in function.__annotations__ or getattr(function, "__isabstractmethod__", False)
+    return (
+        not _is_foreign(owner, interface)
+        or "return" in function.__annotations__
+        or getattr(function, "__isabstractmethod__", False)
+    )
+
+
+def _is_foreign(owner: type, interface: type) -> bool:
+    return owner.__module__.partition(".")[0] != interface.__module__.partition(".")[0]
+
+
+def _check_wrapped(name: str, owner: type, interface: type) -> None:
+    if not _is_foreign(owner, interface) and name not in _LIFE_CYCLE and hides_a_missing_implementation(vars(owner)[name]):
+        message = (
+            f"`{owner.__qualname__}.{name}` wraps a function without a body, which would be called instead of the model: "
+            f"implement it, or put `@llm_strategy(model)` right above the function, under what wraps it"
+        )
+        raise DefinitionError(message)
 
 
 def _subclass(interface: type[Interface], implementation: Implementation) -> type[Interface]:
@@ -196,9 +220,20 @@ def _implemented(name: str, owner: type, made: type, implementation: Implementat
     if isinstance(function, Typed) and _MADE_BY not in vars(owner):
         implementation = function.implementation  # it was decorated itself, and keeps its model
     # What was imported from elsewhere means its own module's names, not those of the same spelling here.
-    scope = {**names, made.__name__: made} if getattr(function, "__module__", None) == made.__module__ else {}
+    is_from_here = getattr(function, "__module__", None) == made.__module__
+    scope = {**(names if is_from_here else {}), **_named_types(owner), **({made.__name__: made} if is_from_here else {})}
     persona = _persona(made.__bases__[0]) or _persona(owner)
     return implemented_member(member, implementation, persona=persona, takes_self=True, names=scope)
+
+
+def _named_types(owner: type) -> dict[str, Any]:
+    """Return the types that are named in a class's body, and none of its members and defaults of the same spelling as one."""
+    kinds = (type, TypeAliasType, NewType, TypeVar)
+    return {
+        name: value
+        for name, value in vars(owner).items()
+        if not name.startswith("__") and (isinstance(value, kinds) or get_origin(value) is not None)
+    }
 
 
 def _persona(interface: type) -> str:

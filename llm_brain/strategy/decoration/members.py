@@ -130,8 +130,28 @@ def function_in(member: Any) -> Any:
     return member.typed if isinstance(member, ClassMethod | Getter) else member
 
 
+def hides_a_missing_implementation(member: Any) -> bool:
+    """Tell whether a member only wraps a function without a body: by `functools.wraps`, a cache, or as a `partialmethod`.
+
+    Example:
+        >>> def level() -> int:
+        ...     '''Tell the level.'''
+        >>> hides_a_missing_implementation(functools.lru_cache(level)), hides_a_missing_implementation(level)
+        (True, False)
+    """
+    outer = function = function_in(member)
+    while not isinstance(function, Typed | type):
+        inner = function.func if isinstance(function, functools.partialmethod) else getattr(function, "__wrapped__", None)
+        if inner is None:
+            return function is not outer and inspect.isfunction(function) and implementation_is_missing(function)
+        function = function_in(inner)
+    return False
+
+
 def local_names(caller: FrameType, target: Any) -> Mapping[str, Any]:
-    """Return the names that are local to where something is decorated, since its annotations may mean them.
+    """Return the names that are local to where something is decorated, and to the functions around it.
+
+    Its annotations may mean them.
 
     What was imported from elsewhere means its own module's names, not those of the same spelling here.
 
@@ -143,8 +163,20 @@ def local_names(caller: FrameType, target: Any) -> Mapping[str, Any]:
         >>> list(here())
         ['Mood']
     """
-    is_from_here = target.__module__ == caller.f_globals.get("__name__")
-    return dict(caller.f_locals) if is_from_here and caller.f_locals is not caller.f_globals else {}
+    if target.__module__ != caller.f_globals.get("__name__"):
+        return {}
+    names: dict[str, Any] = {}
+    frame: FrameType | None = caller
+    while frame is not None and frame.f_code.co_name != "<module>":
+        if frame is caller or _encloses(frame, caller):
+            names = {**frame.f_locals, **names}
+        frame = frame.f_back
+    return names
+
+
+def _encloses(outer: FrameType, inner: FrameType) -> bool:
+    within = inner.f_code.co_qualname.startswith(f"{outer.f_code.co_qualname}.")
+    return within and outer.f_globals is inner.f_globals
 
 
 class ClassMethod:
