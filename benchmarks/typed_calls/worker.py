@@ -93,7 +93,7 @@ def check(row: Any, loop: asyncio.AbstractEventLoop) -> dict[str, int]:
 def assert_right(value: Any) -> None:
     """Fail unless the value is the expected ticket, as a pydantic model."""
     found = value.model_dump()
-    assert found == WANTED, f"{sys.argv[1]} gave {found}"
+    assert found == WANTED, f"not the ticket that was asked for: {found}"
 
 
 if __name__ == "__main__":
