@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+LONGEST_BATCH = 30.0
+"""How long the interpreter's end waits for the batch that is being worked on, in seconds."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -54,6 +58,7 @@ class Batcher(Generic[Job, Result]):
         self._incoming: queue.SimpleQueue[_Waiting[Job, Result]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._working = threading.Lock()
 
     def submit(self, job: Job) -> Future[Result]:
         """Hand in a job; its result or its error comes with the future."""
@@ -62,8 +67,11 @@ class Batcher(Generic[Job, Result]):
         with self._lock:
             # After a fork the child has the object but not the thread, hence the check at every submission.
             if self._thread is None or not self._thread.is_alive():
+                self._working = threading.Lock()
                 self._thread = threading.Thread(target=self._run, name="llm_brain-batcher", daemon=True)
                 self._thread.start()
+                # A thread that the interpreter's end finds inside of torch takes the whole process down.
+                atexit.register(self._working.acquire, timeout=LONGEST_BATCH)
         return waiting.future
 
     def _run(self) -> None:
@@ -77,7 +85,8 @@ class Batcher(Generic[Job, Result]):
             if not live:
                 continue
             try:
-                results = self._work([entry.job for entry in live])
+                with self._working:
+                    results = self._work([entry.job for entry in live])
                 answered = list(zip(live, results, strict=True))
             except BaseException as error:  # noqa: BLE001 - whatever went wrong belongs to the callers, who are waiting
                 for entry in live:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -120,3 +122,22 @@ def test_a_forked_child_is_answered_too() -> None:
         pytest.fail("the child was never answered")
     assert os.waitstatus_to_exitcode(status) == 0
     assert batcher.submit(2).result(10) == 3
+
+
+ENDS = """
+import time
+from llm_brain.backends.batching import Batcher
+
+def work(jobs):
+    time.sleep(0.5)
+    print("the batch is done", flush=True)
+    return jobs
+
+Batcher(work, kind=type, size=int).submit(1)
+time.sleep(0.2)
+"""
+
+
+def test_the_end_of_a_program_waits_for_the_batch_that_is_worked_on() -> None:
+    ended = subprocess.run([sys.executable, "-c", ENDS], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "the batch is done\n", "")
