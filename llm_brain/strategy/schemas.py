@@ -44,5 +44,23 @@ def reply_schema(schema: Mapping[str, Any], name: str | None = None) -> dict[str
     return {**cleaned, "required": required} if required else cleaned
 
 
+def without_defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the defaults, which may be values of fields that are hidden.
+
+    Example:
+        >>> without_defaults({"properties": {"default": {"type": "string", "default": "secret"}}})
+        {'properties': {'default': {'type': 'string'}}}
+    """
+    kept: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _NAMED and isinstance(value, Mapping):
+            kept[key] = {held: without_defaults(part) for held, part in value.items()}
+        elif key in _LISTED and isinstance(value, list):
+            kept[key] = [without_defaults(part) for part in value]
+        elif key != "default":
+            kept[key] = without_defaults(value) if isinstance(value, Mapping) and key != "const" else value
+    return kept
+
+
 def _letters(text: object) -> str:
     return "".join(filter(str.isalnum, str(text))).casefold()

@@ -21,7 +21,7 @@ from llm_brain.strategy.annotations.names import signature_line, type_name
 from llm_brain.strategy.annotations.parts import expanded, substitute, type_variables, unresolved
 from llm_brain.strategy.declarations import Example, Likelihood
 from llm_brain.strategy.parameters import arguments_adapter, declared_signature, made_defaults
-from llm_brain.strategy.schemas import reply_schema
+from llm_brain.strategy.schemas import reply_schema, without_defaults
 from llm_brain.strategy.words import explain, json_text, plain_text
 
 WRAPPER_FIELD: Final = "return_value"
@@ -205,7 +205,8 @@ class FunctionSpec:
         from llm_brain.strategy.texts import described
 
         schema = self.adapter.json_schema()
-        return reply_schema(described(schema, self.texts) if self.texts else schema)
+        schema = reply_schema(described(schema, self.texts) if self.texts else schema)
+        return without_defaults(schema) if mentions_hidden(self.returns) else schema
 
     @cached_property
     def schema(self) -> dict[str, Any]:

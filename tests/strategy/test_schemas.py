@@ -61,3 +61,12 @@ def test_a_default_that_looks_like_a_schema_is_left_alone() -> None:
         data: dict[str, str] = {"title": "data"}
 
     assert reply_schema(Holder.model_json_schema())["properties"]["data"]["default"] == {"title": "data"}
+
+
+def test_the_default_of_a_hidden_field_is_not_shown() -> None:
+    class Account(BaseModel):
+        owner: str = "Ada"
+        password: str = Field("hunter22", repr=False)
+
+    assert "hunter22" not in str(returning(list[Account]).schema)
+    assert "hunter22" not in str(returning(Account).schema)
