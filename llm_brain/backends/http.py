@@ -36,8 +36,7 @@ class HttpServer:
         timeout: The longest time for a whole answer, in seconds.
 
     Example:
-        >>> HttpServer("http://127.0.0.1:8000/v1", {}, timeout=60.0).host
-        '127.0.0.1'
+        >>> server = HttpServer("http://127.0.0.1:8000/v1", {}, timeout=60.0)
     """
 
     def __init__(self, url: str, headers: Mapping[str, str], *, timeout: float) -> None:
@@ -47,11 +46,6 @@ class HttpServer:
         self._sessions: _Sessions = {}
         # Held by this, too, sessions outlive the server until they are closed in their own loops.
         finalize(self, _close_all, self._sessions).atexit = False
-
-    @property
-    def host(self) -> str:
-        """The server's name or address."""
-        return urlsplit(self._url).hostname or ""
 
     async def post(self, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
         """Post a body as JSON, and return the answer's status and content.
