@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NewType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NewType, TypeVar
 
 import pytest
 from pydantic import (
@@ -23,6 +23,7 @@ from typing_extensions import TypeAliasType, TypedDict
 from llm_brain.errors import ArgumentError
 from llm_brain.strategy import Hidden, TypedFunction, examples, llm_strategy
 from llm_brain.strategy import Hidden as Private
+from llm_brain.strategy.annotations.hidden import mentions_hidden
 from llm_brain.strategy.hiding import without_hidden
 from llm_brain.strategy.public_state import public_state
 from llm_brain.strategy.words import explain, json_text
@@ -36,6 +37,9 @@ Key = Annotated[str, Hidden]
 Alias = TypeAliasType("Alias", Annotated[str, Hidden])
 New = NewType("New", SecretStr)
 Json = TypeAliasType("Json", "list[Json] | str")  # type: ignore[misc]
+Secrets = TypeAliasType("Secrets", "list[Secrets] | Shop")  # type: ignore[misc]
+Item = TypeVar("Item")
+Tree = TypeAliasType("Tree", "Item | list[Tree[Item]]", type_params=(Item,))  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
@@ -272,3 +276,12 @@ def test_of_a_type_that_hides_something_an_error_says_no_value() -> None:
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(Account).validate_python({"key": "s3cret"})
     assert explain(caught.value, quiet=True) == "`city`: Field required, got a value of type dict"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "hiding"),
+    [(Json, False), (list[Json], False), (Secrets, True), (Tree[int], False), (Tree[Shop], True), (Annotated[Json, "x"], False)],
+    ids=str,
+)
+def test_a_type_that_holds_itself_is_searched_to_its_end(annotation: Any, *, hiding: bool) -> None:
+    assert mentions_hidden(annotation) is hiding

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic.dataclasses import is_pydantic_dataclass
-from typing_extensions import is_typeddict
+from typing_extensions import TypeAliasType, is_typeddict
 
 from llm_brain.strategy.annotations.parts import expanded, is_model, remembered
 
@@ -226,6 +226,12 @@ def _is_marker(part: Any) -> bool:
 def _mentions(part: Any, seen: set[Any]) -> bool:
     if hides(part):
         return True
+    alias = get_origin(part) or part
+    if isinstance(alias, TypeAliasType):  # it may be recursive: its arguments are looked at each time, what it means once
+        told = any(_mentions(argument, seen) for argument in get_args(part))
+        if told or alias in seen:
+            return told
+        seen.add(alias)
     part = bare_type(part)
     kind = get_origin(part) or part
     if isinstance(kind, type) and kind not in seen:
