@@ -3,25 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
-FaultKind = Literal[
-    "auth",
-    "bad_request",
-    "connection",
-    "content_filter",
-    "empty",
-    "incomplete",
-    "length",
-    "not_found",
-    "protocol",
-    "quota",
-    "rate_limit",
-    "server",
-    "timeout",
-    "too_large",
-    "validation",
-]
+from llm_brain.attempts import Attempt, FaultKind, Usage
 
 
 class LLMBrainError(Exception):
@@ -121,15 +105,6 @@ class CheckpointError(LLMBrainError):
     """
 
 
-class BudgetError(LLMBrainError):
-    """A declared budget (of calls, say) is spent. Nothing was asked beyond it.
-
-    Example:
-        >>> issubclass(BudgetError, LLMBrainError)
-        True
-    """
-
-
 class BackendError(LLMBrainError):
     """A language model did not give a usable answer.
 
@@ -137,7 +112,11 @@ class BackendError(LLMBrainError):
         kind: What happened, one of `FaultKind`.
         retryable: Whether the same request may succeed later.
         raw: The last text that the model gave, where there was one.
-        attempts: One line for each reply that was asked for.
+        attempts: What was tried, a failed request each, oldest first.
+        usage: Tokens of all attempts, as far as the server told them; None where it told none.
+        code: The provider's own word for it; "context_length_exceeded" for a prompt that is too long, whoever says so.
+        status: The HTTP status, where there was an answer.
+        retry_after: In how many seconds the server wants to be asked again, where it said so.
 
     Example:
         >>> error = BackendError("the server answered 503", kind="server", retryable=True)
@@ -152,17 +131,43 @@ class BackendError(LLMBrainError):
         kind: FaultKind,
         retryable: bool = False,
         raw: str | None = None,
-        attempts: Sequence[str] = (),
+        attempts: Sequence[Attempt] = (),
+        usage: Usage | None = None,
+        code: str | None = None,
+        status: int | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.kind: FaultKind = kind
         self.retryable = retryable
         self.raw = raw
         self.attempts = tuple(attempts)
+        self.usage = usage
+        self.code = code
+        self.status = status
+        self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An exception is copied and pickled by its positional arguments alone, which would lose the keywords.
         return _rebuild, (type(self), str(self), vars(self))
+
+
+class BudgetError(BackendError):
+    """A declared budget (of calls, tokens, money or seconds) is spent. Nothing was asked beyond it.
+
+    Attributes:
+        results: What had been answered until then, in the order of the inputs and None where nothing was, by whoever makes
+            many calls, as `map` does; empty elsewhere.
+
+    Example:
+        >>> error = BudgetError("all 100 calls are spent")
+        >>> error.kind, error.retryable, error.results
+        ('budget', False, ())
+    """
+
+    def __init__(self, message: str, *, results: Sequence[Any] = ()) -> None:
+        super().__init__(message, kind="budget")
+        self.results = tuple(results)
 
 
 class ReplyError(BackendError):
@@ -173,7 +178,7 @@ class ReplyError(BackendError):
         invalid: The value that was read out of the last reply and does not fit; None where none could be read.
 
     Example:
-        >>> ReplyError("not an int", raw="forty", attempts=["not an int"]).kind
+        >>> ReplyError("not an int", raw="forty").kind
         'validation'
     """
 
@@ -182,11 +187,12 @@ class ReplyError(BackendError):
         message: str,
         *,
         raw: str,
-        attempts: Sequence[str] = (),
+        attempts: Sequence[Attempt] = (),
+        usage: Usage | None = None,
         conversation: Sequence[Any] = (),
         invalid: Any = None,
     ) -> None:
-        super().__init__(message, kind="validation", raw=raw, attempts=attempts)
+        super().__init__(message, kind="validation", raw=raw, attempts=attempts, usage=usage)
         self.conversation = tuple(conversation)
         self.invalid = invalid
 

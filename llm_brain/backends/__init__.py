@@ -21,15 +21,17 @@ from typing import TYPE_CHECKING
 from llm_brain._lazy import attach
 
 if TYPE_CHECKING:
+    from llm_brain.attempts import Attempt as Attempt
+    from llm_brain.attempts import Usage as Usage
     from llm_brain.backends.answers import CacheWarning as CacheWarning
     from llm_brain.backends.cached import CachedBackend as CachedBackend
     from llm_brain.backends.contract import Choice as Choice
+    from llm_brain.backends.contract import Embeddings as Embeddings
     from llm_brain.backends.contract import LanguageBackend as LanguageBackend
     from llm_brain.backends.contract import Message as Message
     from llm_brain.backends.contract import Reply as Reply
     from llm_brain.backends.contract import Request as Request
     from llm_brain.backends.contract import Sampling as Sampling
-    from llm_brain.backends.contract import Usage as Usage
     from llm_brain.backends.langchain import LangChainBackend as LangChainBackend
     from llm_brain.backends.langchain_models import as_chat_model as as_chat_model
     from llm_brain.backends.langchain_models import as_llm as as_llm
@@ -44,9 +46,11 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "Attempt": "contract",
         "CacheWarning": "answers",
         "CachedBackend": "cached",
         "Choice": "contract",
+        "Embeddings": "contract",
         "LangChainBackend": "langchain",
         "LanguageBackend": "contract",
         "Layer": "layer",

@@ -14,7 +14,7 @@ from contextlib import aclosing, closing, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from llm_brain.backends.contract import Choice, LanguageBackend, Reply, Request
+    from llm_brain.backends.contract import Choice, Embeddings, LanguageBackend, Reply, Request
 
 Result = TypeVar("Result")
 
@@ -30,6 +30,10 @@ class Asking(Protocol):
 
     async def choose(self, request: Request, options: Sequence[str]) -> Choice:
         """Ask for one of the options."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Ask for vectors."""
         ...
 
     def stream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
@@ -66,6 +70,10 @@ class Blocking:
     async def choose(self, request: Request, options: Sequence[str]) -> Choice:
         """Ask for one of the options."""
         return self.backend.choose_from_options(request, options)
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Ask for vectors."""
+        return self.backend.embed(texts)
 
     async def stream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
         """Ask for a reply piece by piece."""
@@ -104,6 +112,10 @@ class Awaiting:
     async def choose(self, request: Request, options: Sequence[str]) -> Choice:
         """Ask for one of the options."""
         return await self.backend.achoose_from_options(request, options)
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Ask for vectors."""
+        return await self.backend.aembed(texts)
 
     async def stream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
         """Ask for a reply piece by piece."""

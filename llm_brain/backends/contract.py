@@ -10,11 +10,16 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from llm_brain.attempts import Attempt, Usage
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
 from llm_brain.backends.portal import in_thread, through_threads
-from llm_brain.errors import ReplyError
+from llm_brain.errors import BackendError, ReplyError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Role = Literal["system", "user", "assistant"]
 PromptForm = Literal["chat", "completion"]
@@ -78,22 +83,6 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens read and written by one call.
-
-    Example:
-        >>> Usage(10, 2) + Usage(1, 1)
-        Usage(input_tokens=11, output_tokens=3)
-    """
-
-    input_tokens: int
-    output_tokens: int
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
-
-
-@dataclass(frozen=True, slots=True)
 class Reply:
     """What a model wrote.
 
@@ -101,8 +90,11 @@ class Reply:
         text: The reply itself.
         finish_reason: "stop" when the model ended it, "length" when the limit did.
         model: The model that answered, as it names itself.
-        usage: None when the server did not say; never an invented zero.
+        usage: Tokens of all requests that were made for it; None when the server did not say, never an invented zero.
         cached: Whether the answer was kept from an earlier call.
+        latency: How long it took, waits and failed attempts included, in seconds; None where nobody looked.
+        failed: The attempts that gave no answer before this one was given.
+        notes: What is odd about it, a sentence each: a stream without its closing event, say.
 
     Example:
         >>> Reply("42", "stop", "smollm2").cached
@@ -114,6 +106,9 @@ class Reply:
     model: str
     usage: Usage | None = None
     cached: bool = False
+    latency: float | None = None
+    failed: tuple[Attempt, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +121,8 @@ class Choice:
         model: The model that answered.
         usage: Tokens, None when unknown.
         cached: Whether the answer was kept from an earlier call.
+        latency: How long it took, in seconds; None where nobody looked.
+        failed: The attempts that gave no answer before this one was given.
 
     Example:
         >>> Choice("yes", (0.9, 0.1), "smollm2").option
@@ -134,6 +131,30 @@ class Choice:
 
     option: str
     probabilities: tuple[float, ...] | None
+    model: str
+    usage: Usage | None = None
+    cached: bool = False
+    latency: float | None = None
+    failed: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """Texts as vectors.
+
+    Attributes:
+        vectors: Shape [texts, dimensions], float32.
+        model: The model that made them.
+        usage: Tokens, None when unknown.
+        cached: Whether all of them were kept from earlier calls.
+
+    Example:
+        >>> import numpy
+        >>> Embeddings(numpy.zeros((2, 3), dtype=numpy.float32), "model").vectors.shape
+        (2, 3)
+    """
+
+    vectors: NDArray[np.float32]
     model: str
     usage: Usage | None = None
     cached: bool = False
@@ -171,8 +192,11 @@ class LanguageBackend(ABC):
         return ""
 
     @abstractmethod
-    def count_tokens(self, text: str) -> int:
-        """Count the tokens of a text as the model sees them."""
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
+        """Count the tokens of a text, or of a whole prompt, as the model sees them.
+
+        Where the model's own tokenizer is not at hand, this is an estimate on the high side.
+        """
 
     @abstractmethod
     def chat_completion(self, request: Request) -> Reply:
@@ -205,6 +229,24 @@ class LanguageBackend(ABC):
         yield reply.text
         yield reply
 
+    def embed(self, texts: Sequence[str]) -> Embeddings:  # noqa: ARG002 - for those who can
+        """Turn texts into vectors.
+
+        Raises:
+            BackendError: Of kind "bad_request" where the model gives none.
+        """
+        message = f"{self.model_id!r} gives no embeddings: use a model that does ('local', 'openai:text-embedding-3-small')"
+        raise BackendError(message, kind="bad_request")
+
+    def cost(self, usage: Usage | None, model: str) -> float | None:  # noqa: ARG002 - for those who know prices
+        """Tell what tokens cost, in US dollars; None where the price is not known.
+
+        Args:
+            usage: The tokens.
+            model: The model that answered, as it names itself.
+        """
+        return None
+
     async def achat_completion(self, request: Request) -> Reply:
         """Answer a request with text, awaited. This one waits in a thread."""
         return await in_thread(self.chat_completion, request)
@@ -214,6 +256,10 @@ class LanguageBackend(ABC):
         if type(self).choose_from_options is not LanguageBackend.choose_from_options:
             return await in_thread(self.choose_from_options, request, options)
         return await choose_by_text(Awaiting(self), request, options)
+
+    async def aembed(self, texts: Sequence[str]) -> Embeddings:
+        """Turn texts into vectors, awaited. This one waits in a thread."""
+        return await in_thread(self.embed, texts)
 
     async def astream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
         """Answer a request piece by piece, awaited."""

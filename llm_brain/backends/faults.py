@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from llm_brain.errors import BackendError, FaultKind
+from llm_brain.attempts import FaultKind
+from llm_brain.errors import BackendError
 from llm_brain.tracing.redaction import redact
 
 LONGEST_QUOTE: Final = 400

@@ -11,8 +11,9 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from llm_brain.attempts import Usage
 from llm_brain.backends.asking import Asking
-from llm_brain.backends.contract import Choice, LanguageBackend, Reply, Request, Usage
+from llm_brain.backends.contract import Choice, LanguageBackend, Reply, Request
 from llm_brain.backends.flights import Answer, Flights
 from llm_brain.backends.layer import Layer
 

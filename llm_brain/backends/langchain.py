@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from llm_brain.attempts import Usage
 from llm_brain.backends.asking import iterate_now, run_now
-from llm_brain.backends.contract import LanguageBackend, Message, Reply, Request, Usage
+from llm_brain.backends.contract import LanguageBackend, Message, Reply, Request
 from llm_brain.backends.estimate import estimate_tokens
 from llm_brain.backends.openai_stream import usage_of
 from llm_brain.backends.pieces import Stopping
@@ -57,7 +58,7 @@ class LangChainBackend(LanguageBackend):
         kind = type(self.model)
         return f"{kind.__module__}.{kind.__qualname__} {redact(str(sorted(self._settings().items())))}"
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
         """Estimate, on the high side: LangChain's own default would download a tokenizer."""
         return estimate_tokens(text)
 

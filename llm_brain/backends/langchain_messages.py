@@ -10,7 +10,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Chat
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, GenerationChunk
 
-from llm_brain.backends.contract import Message, Reply, Role, Sampling, Usage
+from llm_brain.attempts import Usage
+from llm_brain.backends.contract import Message, Reply, Role, Sampling
 from llm_brain.errors import BackendError
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any
 
+from llm_brain.attempts import Usage
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, iterate_now, run_now
-from llm_brain.backends.contract import Choice, LanguageBackend, PromptForm, Reply, Request
+from llm_brain.backends.contract import Choice, Embeddings, LanguageBackend, Message, PromptForm, Reply, Request
 
 
 def _inner(name: str) -> Any:
@@ -53,9 +54,13 @@ class Layer(LanguageBackend):
         """The inner backend's `identity`."""
         return self.backend.identity
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
         """Count as the inner backend counts."""
         return self.backend.count_tokens(text)
+
+    def cost(self, usage: Usage | None, model: str) -> float | None:
+        """Tell what the inner backend's tokens cost."""
+        return self.backend.cost(usage, model)
 
     async def around_chat(self, request: Request, inner: Asking) -> Reply:
         """Ask the inner backend for a reply. Nothing but `inner` may be awaited here."""
@@ -64,6 +69,10 @@ class Layer(LanguageBackend):
     async def around_choice(self, request: Request, options: Sequence[str], inner: Asking) -> Choice:
         """Ask the inner backend for one of the options. Nothing but `inner` may be awaited here."""
         return await inner.choose(request, options)
+
+    async def around_embed(self, texts: Sequence[str], inner: Asking) -> Embeddings:
+        """Ask the inner backend for vectors. Nothing but `inner` may be awaited here."""
+        return await inner.embed(texts)
 
     def around_stream(self, request: Request, inner: Asking) -> AsyncGenerator[str | Reply, None]:
         """Ask the inner backend for a reply piece by piece. Nothing but `inner` may be awaited here."""
@@ -77,6 +86,10 @@ class Layer(LanguageBackend):
         """Ask through this layer."""
         return run_now(self.around_choice(request, options, Blocking(self.backend)))
 
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Ask through this layer."""
+        return run_now(self.around_embed(texts, Blocking(self.backend)))
+
     def stream(self, request: Request) -> Generator[str | Reply, None, None]:
         """Ask through this layer."""
         return iterate_now(self.around_stream(request, Blocking(self.backend)))
@@ -88,6 +101,10 @@ class Layer(LanguageBackend):
     async def achoose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
         """Ask through this layer."""
         return await self.around_choice(request, options, Awaiting(self.backend))
+
+    async def aembed(self, texts: Sequence[str]) -> Embeddings:
+        """Ask through this layer."""
+        return await self.around_embed(texts, Awaiting(self.backend))
 
     def astream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
         """Ask through this layer."""

@@ -12,9 +12,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from llm_brain.attempts import Usage
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
 from llm_brain.backends.batching import Batcher
-from llm_brain.backends.contract import Choice, LanguageBackend, Reply, Request, Sampling, Usage
+from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply, Request, Sampling
 from llm_brain.backends.embedded import MANIFEST
 from llm_brain.backends.portal import in_thread
 from llm_brain.errors import BackendError, LLMBrainError
@@ -110,9 +111,9 @@ class LocalBackend(LanguageBackend):
             files = []  # the engine says what is wrong with the folder
         return hashlib.sha256(repr((str(self.folder), files)).encode()).hexdigest()
 
-    def count_tokens(self, text: str) -> int:
-        """Count the tokens of a text with the model's own tokenizer."""
-        return len(self.engine.encode(text))
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
+        """Count the tokens of a text, or of a chat, with the model's own tokenizer and format."""
+        return len(self.engine.encode(text) if isinstance(text, str) else self._chat(text))
 
     def chat_completion(self, request: Request) -> Reply:
         """Generate a reply; under the request's schema, where it has one."""
@@ -182,7 +183,10 @@ class LocalBackend(LanguageBackend):
     def _prompt(self, request: Request) -> list[int]:
         if request.form == "completion":
             return self.engine.encode(request.messages[-1].content)
-        turns = [{"role": message.role, "content": message.content} for message in request.messages]
+        return self._chat(request.messages)
+
+    def _chat(self, messages: Sequence[Message]) -> list[int]:
+        turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
             return self.engine.encode_chat(turns)
         except Exception as error:  # a chat template is a program of the model's publisher

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from llm_brain.backends.address import Address
-from llm_brain.backends.contract import LanguageBackend, Reply, Request
+from llm_brain.backends.contract import LanguageBackend, Message, Reply, Request
 from llm_brain.backends.estimate import estimate_tokens
 from llm_brain.backends.faults import clipped, fault_in_body, status_fault
 from llm_brain.backends.http import HttpServer, StatusError
@@ -115,7 +115,7 @@ class OpenAIBackend(LanguageBackend):
         """The server's address: the same name may be another model elsewhere."""
         return self.base_url
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
         """Estimate, on the high side: the tokenizer is the server's, and none is downloaded."""
         return estimate_tokens(text)
 

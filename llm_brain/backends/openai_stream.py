@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from llm_brain.backends.contract import Reply, Usage
+from llm_brain.attempts import FaultKind, Usage
+from llm_brain.backends.contract import Reply
 from llm_brain.backends.faults import clipped, fault_in_body
 from llm_brain.backends.http import LARGEST_REPLY
-from llm_brain.errors import BackendError, FaultKind
+from llm_brain.errors import BackendError
 
 DONE: Final = b"[DONE]"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"

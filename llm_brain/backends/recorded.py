@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from llm_brain.backends.cached import request_key
-from llm_brain.backends.contract import Choice, LanguageBackend, Reply, Request
+from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply, Request
 from llm_brain.backends.estimate import estimate_tokens
 from llm_brain.backends.keeping import KeepingLayer, Question, choice_of, reply_of
 from llm_brain.backends.recording import Head, Line, nearest, read_recording, write_line
@@ -80,7 +80,7 @@ class RecordedBackend(LanguageBackend):
         """The file's hash: another recording may answer otherwise."""
         return f"recorded {self._hash}"
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
         """Estimate, on the high side: the recorded model's tokenizer is not here."""
         return estimate_tokens(text)
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, runtime_checkable
 from pydantic import ValidationError
 from typing_extensions import TypeVar
 
+from llm_brain.attempts import Attempt, Usage
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
-from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply, Request, Usage
+from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply, Request
 from llm_brain.backends.traced import traced
 from llm_brain.errors import DefinitionError, ReplyError
 from llm_brain.strategy.annotations.closed_sets import bare
@@ -170,7 +171,7 @@ class ModelImplementation:
             yield (await self._choose(question, asking)).value
             return
         first = self._request(question)
-        request, failures = first, list[str]()
+        request, failures = first, list[Attempt]()
         while True:
             so_far = _SoFar()
             try:
@@ -178,7 +179,7 @@ class ModelImplementation:
                     async for value in values:
                         yield value
             except Unparsable as error:
-                failures.append(str(error))
+                failures.append(Attempt(str(error), "validation"))
                 is_out = so_far.given and (spec.items is not None or spec.is_text)
                 if is_out or len(failures) == self.max_attempts:
                     raise self._exhausted(spec, request, so_far.text, failures, error) from error
@@ -210,7 +211,7 @@ class ModelImplementation:
             try:
                 value = spec.adapter.validate_python(chosen)
             except ValidationError as error:
-                failures.append(explain(error))
+                failures.append(Attempt(explain(error), "validation"))
                 message = f"{spec.qualified_name}: {self.name!r} chose {chosen!r}, which does not fit: {failures[-1]}"
                 raise ReplyError(message, raw=choice.option, attempts=failures) from error
         usage = None if failures else choice.usage
@@ -218,14 +219,16 @@ class ModelImplementation:
             value, self.name, choice.option.strip(), shown, usage, len(failures) + 1, cached=choice.cached and not failures
         )
 
-    async def _choice(self, spec: FunctionSpec, first: Request, texts: Sequence[str], asking: Asking) -> tuple[Choice, list[str]]:
+    async def _choice(
+        self, spec: FunctionSpec, first: Request, texts: Sequence[str], asking: Asking
+    ) -> tuple[Choice, list[Attempt]]:
         """Ask for an option, again where a model that answers in words named none of them."""
-        request, failures = first, list[str]()
+        request, failures = first, list[Attempt]()
         while True:
             try:
                 return await asking.choose(request, texts), failures
             except ReplyError as error:
-                failures.append(str(error))
+                failures.append(Attempt(str(error), "validation"))
                 if len(failures) == self.max_attempts or first.form == "completion":
                     raise self._exhausted(spec, request, error.raw or "", failures) from error
                 request = _again(first, error.raw or "", "it is none of the options, or several")
@@ -233,7 +236,7 @@ class ModelImplementation:
     async def _ask(self, question: _Question, asking: Asking) -> Details[Any]:
         spec = question.spec
         first = self._request(question)
-        request, failures, cached = first, list[str](), True
+        request, failures, cached = first, list[Attempt](), True
         usage: Usage | None = Usage(0, 0)
         while True:
             reply = await asking.chat(request)
@@ -242,7 +245,7 @@ class ModelImplementation:
             try:
                 parsed = parse_reply(reply.text, spec, complete=reply.finish_reason != "length")
             except Unparsable as error:
-                failures.append(str(error))
+                failures.append(Attempt(str(error), "validation"))
                 if len(failures) == self.max_attempts:
                     raise self._exhausted(spec, request, reply.text, failures, error) from error
                 request = _again(first, reply.text, str(error))
@@ -250,7 +253,7 @@ class ModelImplementation:
                 return Details(parsed.value, self.name, reply.text, {}, usage, len(failures) + 1, parsed.repaired, cached)
 
     def _exhausted(
-        self, spec: FunctionSpec, request: Request, raw: str, failures: Sequence[str], last: Unparsable | None = None
+        self, spec: FunctionSpec, request: Request, raw: str, failures: Sequence[Attempt], last: Unparsable | None = None
     ) -> ReplyError:
         asked = "the reply" if len(failures) == 1 else f"none of {len(failures)} replies"
         verb = "does not fit" if len(failures) == 1 else "fits"

@@ -7,7 +7,7 @@ import gc
 import sys
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, closing
 from itertools import islice
@@ -34,7 +34,7 @@ class Model(LanguageBackend):
         self.threads: list[str] = []
         self.closed: list[str] = []
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
         return len(text)
 
     def chat_completion(self, request: Request) -> Reply:

@@ -54,7 +54,7 @@ class Model(LanguageBackend):
     def identity(self) -> str:
         return "here"
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
         return len(text)
 
     def chat_completion(self, request: Request) -> Reply:

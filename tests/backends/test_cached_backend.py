@@ -57,7 +57,7 @@ class Counting(LanguageBackend):
     def identity(self) -> str:
         return self._identity
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
         return len(text)
 
     def chat_completion(self, request: Request) -> Reply:

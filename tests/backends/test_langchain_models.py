@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ class Model(LanguageBackend):
         self.requests: list[Request] = []
         self.given = 0
 
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
+        return len(str(text).split())
 
     def chat_completion(self, request: Request) -> Reply:
         self.requests.append(request)

@@ -53,7 +53,7 @@ class Model(LanguageBackend):
     def identity(self) -> str:
         return "http://127.0.0.1"
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
         return len(text)
 
     def chat_completion(self, request: Request) -> Reply:

@@ -6,12 +6,13 @@ import copy
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import llm_brain.errors
-from llm_brain.backends import LanguageBackend, LocalBackend, OpenAIBackend, Reply, Request, resolve_model
+from llm_brain.backends import Attempt, LanguageBackend, LocalBackend, Message, OpenAIBackend, Reply, Request, resolve_model
 from llm_brain.backends.registry import check_model_name
 from llm_brain.errors import BackendError, DataError, MissingKeyError, ModelNameError, ReplyError, WeightsError
 
@@ -22,7 +23,7 @@ class Saying(LanguageBackend):
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
         return len(text)
 
     def chat_completion(self, request: Request) -> Reply:
@@ -175,8 +176,8 @@ def test_a_reply_that_names_no_option_or_several_is_an_error(reply: str, options
 @pytest.mark.parametrize(
     "error",
     [
-        BackendError("busy", kind="server", retryable=True, raw="raw", attempts=["one"]),
-        ReplyError("not an int", raw="forty", attempts=["not an int"]),
+        BackendError("busy", kind="server", retryable=True, raw="raw", attempts=[Attempt("one", "server")]),
+        ReplyError("not an int", raw="forty", attempts=[Attempt("not an int", "validation")]),
     ],
 )
 def test_an_error_survives_a_copy_and_a_pickle(error: BackendError) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llm_brain.backends import Choice, LanguageBackend, Reply, Request, Usage
+from llm_brain.backends import Choice, LanguageBackend, Message, Reply, Request, Usage
 from llm_brain.errors import ReplyError
 from llm_brain.strategy import FunctionSpec, inspect_function
 
@@ -30,8 +30,8 @@ class Scripted(LanguageBackend):
         self._replies = replies
         self._lock = threading.Lock()
 
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
+        return len(str(text).split())
 
     def chat_completion(self, request: Request) -> Reply:
         with self._lock:

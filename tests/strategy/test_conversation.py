@@ -32,7 +32,7 @@ class Scripted(LanguageBackend):
         self.enforces_schema = enforces_schema
         self.requests: list[Request] = []
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
         return len(text)
 
     def chat_completion(self, request: Request) -> Reply:

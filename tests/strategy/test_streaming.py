@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
 
-from llm_brain.backends import LanguageBackend, Reply, Request, Usage
+from llm_brain.backends import LanguageBackend, Message, Reply, Request, Usage
 from llm_brain.errors import BackendError, ReplyError
 from llm_brain.strategy import Details, ModelImplementation, TypedFunction, inspect_function
 from llm_brain.tracing import names, read_spans, record, span
@@ -34,7 +34,7 @@ class Streaming(LanguageBackend):
         self.closed = 0
         self._replies = replies
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
         return len(text)
 
     def chat_completion(self, request: Request) -> Reply:
