@@ -117,6 +117,7 @@ class BackendError(LLMBrainError):
         code: The provider's own word for it; "context_length_exceeded" for a prompt that is too long, whoever says so.
         status: The HTTP status, where there was an answer.
         retry_after: In how many seconds the server wants to be asked again, where it said so.
+        perhaps_billed: Whether the model may have answered and only its answer was lost.
 
     Example:
         >>> error = BackendError("the server answered 503", kind="server", retryable=True)
@@ -136,6 +137,7 @@ class BackendError(LLMBrainError):
         code: str | None = None,
         status: int | None = None,
         retry_after: float | None = None,
+        perhaps_billed: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind: FaultKind = kind
@@ -146,6 +148,7 @@ class BackendError(LLMBrainError):
         self.code = code
         self.status = status
         self.retry_after = retry_after
+        self.perhaps_billed = perhaps_billed
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An exception is copied and pickled by its positional arguments alone, which would lose the keywords.

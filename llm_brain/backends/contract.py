@@ -106,7 +106,7 @@ class Reply:
     model: str
     usage: Usage | None = None
     cached: bool = False
-    latency: float | None = None
+    latency: float | None = field(default=None, compare=False)
     failed: tuple[Attempt, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -134,7 +134,7 @@ class Choice:
     model: str
     usage: Usage | None = None
     cached: bool = False
-    latency: float | None = None
+    latency: float | None = field(default=None, compare=False)
     failed: tuple[Attempt, ...] = ()
 
 

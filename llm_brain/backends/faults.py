@@ -7,17 +7,26 @@ succeed later.
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 from collections.abc import Mapping
-from typing import Any, Final
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from llm_brain.attempts import FaultKind
 from llm_brain.errors import BackendError
 from llm_brain.tracing.redaction import redact
 
+if TYPE_CHECKING:
+    from llm_brain.backends.http import Answer
+
 LONGEST_QUOTE: Final = 400
 _READ: Final = 16_384
 _QUOTA_WORDS: Final = ("insufficient_quota", "billing", "quota_exceeded")
+_TOO_LONG: Final = re.compile(
+    r"context_length|exceed_context_size|maximum context|context (length|window|size)|prompt is too long|too many tokens"
+)
 _BY_STATUS: Final[Mapping[int, FaultKind]] = {
     401: "auth",
     402: "quota",
@@ -29,26 +38,61 @@ _BY_STATUS: Final[Mapping[int, FaultKind]] = {
 }
 
 
-def status_fault(status: int, content: bytes, *, model: str, base_url: str) -> BackendError:
+def status_fault(answer: Answer, *, model: str, base_url: str) -> BackendError:
     """Say what an answer means that is no success.
 
     Example:
-        >>> status_fault(429, b"slow down", model="m", base_url="http://127.0.0.1/v1").kind
-        'rate_limit'
+        >>> from llm_brain.backends.http import Answer
+        >>> status_fault(Answer(429, b"slow down", {"retry-after": "2"}), model="m", base_url="http://127.0.0.1/v1").retry_after
+        2.0
     """
-    told, codes = _provider_words(content)
+    status = answer.status
+    told, code, kind_of = _provider_words(answer.content)
+    codes = f"{code} {kind_of}"
     answered = f"{base_url} answered {status} for the model {model!r}: {told}"
     if 300 <= status < 400:  # noqa: PLR2004
         message = f"{base_url} answered with a redirect ({status}), which is not followed: set the base URL to where it leads"
-        return BackendError(message, kind="protocol")
+        return BackendError(message, kind="protocol", status=status)
     if status == 429 and any(word in codes for word in _QUOTA_WORDS):  # noqa: PLR2004
-        return BackendError(f"{answered}. The account's quota is spent", kind="quota")
+        return BackendError(f"{answered}. The account's quota is spent", kind="quota", code=code or None, status=status)
     kind = _kind(status)
+    if kind == "bad_request" and _TOO_LONG.search(f"{codes} {told}".casefold()):
+        message = f"{answered}. The prompt is too long for this model: shorten the arguments or the examples"
+        return BackendError(message, kind=kind, code="context_length_exceeded", status=status)
     advice = {
         "auth": ". Is the key right, and may it use this model?",
         "not_found": ". Are the model's name and the base URL right?",
     }
-    return BackendError(f"{answered}{advice.get(kind, '')}", kind=kind, retryable=kind in ("server", "rate_limit"))
+    retryable = kind in ("server", "rate_limit")
+    wait = retry_after(answer.headers) if retryable else None
+    message = f"{answered}{advice.get(kind, '')}"
+    return BackendError(message, kind=kind, retryable=retryable, code=code or None, status=status, retry_after=wait)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read in how many seconds a server wants to be asked again; None where it does not say, or says nothing sensible.
+
+    Its `retry-after` is a number of seconds or a date (RFC 9110, section 10.2.3), `retry-after-ms` a number of milliseconds.
+
+    Example:
+        >>> retry_after({"retry-after": "1.5"}), retry_after({"retry-after-ms": "250"}), retry_after({"retry-after": "soon"})
+        (1.5, 0.25, None)
+        >>> retry_after({"date": "Sat, 21 Nov 2026 10:00:00 GMT", "retry-after": "Sat, 21 Nov 2026 10:00:30 GMT"})
+        30.0
+    """
+    for name, scale in (("retry-after-ms", 1000), ("retry-after", 1)):
+        said = headers.get(name)
+        if said is None:
+            continue
+        try:
+            seconds = float(said) / scale
+        except ValueError:
+            moment = _date(said)
+            # By the server's own clock, where it shows it: ours may be wrong.
+            seconds = math.nan if moment is None else moment - (_date(headers.get("date", "")) or time.time())
+        if 0 <= seconds < math.inf:
+            return seconds
+    return None
 
 
 def fault_in_body(error: Any, *, model: str, base_url: str) -> BackendError:
@@ -61,7 +105,9 @@ def fault_in_body(error: Any, *, model: str, base_url: str) -> BackendError:
     """
     code = str(error.get("code") or error.get("status")) if isinstance(error, dict) else ""
     status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
-    return status_fault(status, json.dumps({"error": error}).encode(), model=model, base_url=base_url)
+    from llm_brain.backends.http import Answer
+
+    return status_fault(Answer(status, json.dumps({"error": error}).encode(), {}), model=model, base_url=base_url)
 
 
 def clipped(text: str | bytes) -> str:
@@ -114,13 +160,22 @@ def _kind(status: int) -> FaultKind:
     return _BY_STATUS.get(status) or ("server" if status >= 500 else "bad_request")  # noqa: PLR2004
 
 
-def _provider_words(content: bytes) -> tuple[str, str]:
-    """Take the message, and the codes, out of an error body; or quote it, where it is none."""
+def _provider_words(content: bytes) -> tuple[str, str, str]:
+    """Take the message, the code and the type out of an error body; or quote it, where it is none."""
     try:
-        error = json.loads(content)["error"]
+        body = json.loads(content)
+        # vLLM and FastChat put what others call the error at the top.
+        error = body.get("error", body)
         if isinstance(error, str):
-            return clipped(error), ""
-        codes = f"{error.get('code')} {error.get('type')}"
-        return clipped(f"{error['message']} (code {error['code']})" if error.get("code") else str(error["message"])), codes
+            return clipped(error), "", ""
+        code, kind = (str(error.get(name) or "") for name in ("code", "type"))
+        return clipped(f"{error['message']} (code {code})" if code else str(error["message"])), code, kind
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return clipped(content), ""
+        return clipped(content), "", ""
+
+
+def _date(said: str) -> float | None:
+    try:
+        return parsedate_to_datetime(said).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,7 +1,8 @@
 """HTTP to one server: JSON goes up in a POST, bytes come down, whole or line by line; what goes wrong is a `BackendError`.
 
 aiohttp carries it: beside it the time that other clients spend on a request is several times what we spend on a whole call.
-Redirects are not followed, so that no prompt reaches another server, and nothing is tried again here.
+Redirects are not followed, so that no prompt reaches another server. Nothing is tried again here, and nothing has a time limit:
+that is for the one who makes the call, and knows how long it may take as a whole.
 """
 
 from __future__ import annotations
@@ -33,34 +34,46 @@ class HttpServer:
     Args:
         url: Where the server's paths begin.
         headers: Sent with each request.
-        timeout: The longest time for a whole answer, in seconds.
+
+    Attributes:
+        url: The same.
 
     Example:
-        >>> server = HttpServer("http://127.0.0.1:8000/v1", {}, timeout=60.0)
+        >>> server = HttpServer("http://127.0.0.1:8000/v1", {})
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], *, timeout: float) -> None:
-        self._url = url
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        self.url = url
         self._headers = {"Content-Type": "application/json", "User-Agent": "llm_brain", **headers}
-        self._timeout = timeout
         self._sessions: _Sessions = {}
         # Held by this, too, sessions outlive the server until they are closed in their own loops.
         finalize(self, _close_all, self._sessions).atexit = False
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Post a body as JSON, and return the answer's status and content.
+    async def post(self, path: str, body: Mapping[str, Any]) -> Answer:
+        """Post a body as JSON, and return the answer, whatever its status is.
 
         Raises:
             BackendError: There is no whole answer.
         """
+        return await self._ask("POST", path, body)
+
+    async def get(self, path: str) -> Answer:
+        """Get what is at a path.
+
+        Raises:
+            BackendError: There is no whole answer.
+        """
+        return await self._ask("GET", path, None)
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
         fault: BackendError
         try:
-            with closing(await self._posted(path, body)) as response:
-                return response.status, await self._read(response)
+            with closing(await self._sent(method, path, body)) as response:
+                return Answer(response.status, await self._read(response), response.headers)
         except BackendError:
             raise
         except Exception as error:  # noqa: BLE001 - the client, the resolver and TLS raise what they like
-            fault = _fault_of(error, self._url)
+            fault = _fault_of(error, self.url)
         # Raised out here, so that the client's exception, which may quote a key, is not attached.
         raise fault
 
@@ -73,7 +86,7 @@ class HttpServer:
         """
         fault: BackendError | None = None
         try:
-            with closing(await self._posted(path, body)) as response:
+            with closing(await self._sent("POST", path, body)) as response:
                 await self._refuse(response)
                 cutter = _LineCutter()
                 size = 0
@@ -88,7 +101,7 @@ class HttpServer:
         except (BackendError, StatusError):
             raise
         except Exception as error:  # noqa: BLE001 - as above
-            fault = _fault_of(error, self._url)
+            fault = _fault_of(error, self.url)
         if fault is not None:
             raise fault
 
@@ -98,16 +111,16 @@ class HttpServer:
         if opened is not None:
             await opened.keeper.aclose()
 
-    async def _posted(self, path: str, body: Mapping[str, Any]) -> ClientResponse:
+    async def _sent(self, method: str, path: str, body: Mapping[str, Any] | None) -> ClientResponse:
         session, _, to_proxy = await self._open()
-        data = to_json(body)
-        return await session.post(self._url + path, data=data, allow_redirects=False, proxy_headers=to_proxy)
+        data = None if body is None else to_json(body)
+        return await session.request(method, self.url + path, data=data, allow_redirects=False, proxy_headers=to_proxy)
 
     async def _open(self) -> _Opened:
         loop = asyncio.get_running_loop()
         opened = self._sessions.get(loop)
         if opened is None or opened.session.closed:
-            proxy, to_proxy = _proxy(self._url)
+            proxy, to_proxy = _proxy(self.url)
             session = self._session(proxy, to_proxy)
             opened = _Opened(session, _until_the_loop_ends(self._sessions, session), to_proxy)
             self._sessions[loop] = opened
@@ -119,10 +132,10 @@ class HttpServer:
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
         # Without TLS the proxy reads each request's own headers; with it, only those of the way through.
-        seen = to_proxy if to_proxy and self._url.startswith("http:") else {}
+        seen = to_proxy if to_proxy and self.url.startswith("http:") else {}
         return ClientSession(
             headers={**self._headers, **seen},
-            timeout=ClientTimeout(total=self._timeout, sock_connect=self._timeout),
+            timeout=ClientTimeout(),
             # How many calls are in flight is for callers to say.
             connector=TCPConnector(limit=0),
             cookie_jar=DummyCookieJar(),
@@ -131,7 +144,7 @@ class HttpServer:
 
     async def _refuse(self, response: ClientResponse) -> None:
         if response.status != 200:  # noqa: PLR2004
-            raise StatusError(response.status, await self._read(response))
+            raise StatusError(Answer(response.status, await self._read(response), response.headers))
 
     async def _read(self, response: ClientResponse) -> bytes:
         pieces, size = [], 0
@@ -143,22 +156,39 @@ class HttpServer:
 
     def _check_size(self, size: int) -> None:
         if size > LARGEST_REPLY:
-            message = f"{self._url} sent more than {LARGEST_REPLY:,} bytes: that is no reply of a model"
+            message = f"{self.url} sent more than {LARGEST_REPLY:,} bytes: that is no reply of a model"
             raise BackendError(message, kind="too_large")
 
 
-class StatusError(Exception):
-    """An answer that is no success.
+class Answer(NamedTuple):
+    """What a server answered.
+
+    Attributes:
+        status: The HTTP status.
+        content: The body, unpacked.
+        headers: The headers, whose names may be written in any case.
 
     Example:
-        >>> StatusError(503, b"busy").status
+        >>> Answer(503, b"busy", {}).status
         503
     """
 
-    def __init__(self, status: int, content: bytes) -> None:
-        super().__init__(status)
-        self.status = status
-        self.content = content
+    status: int
+    content: bytes
+    headers: Mapping[str, str]
+
+
+class StatusError(Exception):
+    """An answer that is no success, where a stream was asked for.
+
+    Example:
+        >>> StatusError(Answer(503, b"busy", {})).answer.content
+        b'busy'
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
 
 
 class _LineCutter:
@@ -224,17 +254,18 @@ def _proxy(url: str) -> tuple[str | None, Mapping[str, str] | None]:
 def _fault_of(error: Exception, url: str) -> BackendError:
     import aiohttp
 
-    if isinstance(error, TimeoutError):
-        message = f"{url} did not answer in time: raise `timeout`, or ask for less"
-        return BackendError(message, kind="timeout", retryable=True)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         message = f"no connection to {url}: the proxy of this machine answered {error.status}"
         return BackendError(message, kind="connection", retryable=error.status >= 500)  # noqa: PLR2004
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
-        return BackendError(f"{url} sent a damaged reply: {innermost(error)}", kind="protocol", retryable=True)
+        message = f"{url} sent a damaged reply: {innermost(error)}"
+        return BackendError(message, kind="protocol", retryable=True, perhaps_billed=True)
     if isinstance(error, aiohttp.ClientError | OSError) and not isinstance(error, aiohttp.InvalidURL):
         # A certificate that does not fit now will not fit at the next attempt.
         final = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error))
+        is_begun = not isinstance(error, aiohttp.ClientConnectorError)
         message = f"no connection to {url}: {innermost(error)}. Is the address right, and does the server run?"
-        return BackendError(message, kind="connection", retryable=not final)
+        if is_begun:
+            message = f"{url} broke the connection off: {innermost(error)}"
+        return BackendError(message, kind="connection", retryable=not final, perhaps_billed=is_begun)
     return BackendError(f"the request to {url} could not be made: {innermost(error)}", kind="bad_request")

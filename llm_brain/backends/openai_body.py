@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from llm_brain.backends.contract import Request
-from llm_brain.backends.openai_stream import read_json
+from llm_brain.backends.server_events import read_json
 
 _OPTIONAL: Final = ("temperature", "top_p", "seed", "stream_options")
 _OTHER_LIMIT: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -21,7 +21,7 @@ _REFUSING: Final = re.compile(
 )
 
 
-def body_of(request: Request, model: str, *, limit_name: str, enforces_schema: bool) -> dict[str, Any]:
+def body_of(request: Request, model: str, *, limit_name: str, enforces_schema: bool, streamed: bool) -> dict[str, Any]:
     """Put a request into a body.
 
     Args:
@@ -29,10 +29,11 @@ def body_of(request: Request, model: str, *, limit_name: str, enforces_schema: b
         model: The model's name, as the server knows it.
         limit_name: What the server calls the most tokens of a reply.
         enforces_schema: Whether a schema goes along.
+        streamed: Whether the reply is to come piece by piece.
 
     Example:
         >>> from llm_brain.backends import Message
-        >>> body_of(Request((Message("user", "Hello?"),)), "m", limit_name="max_tokens", enforces_schema=True)
+        >>> body_of(Request((Message("user", "Hello?"),)), "m", limit_name="max_tokens", enforces_schema=True, streamed=False)
         {'model': 'm', 'messages': [{'role': 'user', 'content': 'Hello?'}], 'temperature': 0.0, 'max_tokens': 256}
     """
     sampling = request.sampling
@@ -50,6 +51,8 @@ def body_of(request: Request, model: str, *, limit_name: str, enforces_schema: b
         # Not strict: strict mode refuses most of JSON Schema, and the reply is validated here anyway.
         described = {"name": "reply", "schema": dict(request.schema), "strict": False}
         body["response_format"] = {"type": "json_schema", "json_schema": described}
+    if streamed:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
     return body
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llm_brain.backends.faults import causes, clipped, innermost
-from llm_brain.backends.http import StatusError
+from llm_brain.backends.http import Answer, StatusError
 from llm_brain.backends.portal import in_thread, portal
 from llm_brain.errors import BackendError
 
@@ -35,15 +35,26 @@ class OpenAIClient:
         """The server's address."""
         return str(self._client.base_url).rstrip("/")
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Post a body as JSON, and return the answer's status and content.
+    async def post(self, path: str, body: Mapping[str, Any]) -> Answer:
+        """Post a body as JSON, and return the answer, whatever its status is.
 
         Raises:
             BackendError: There is no whole answer.
         """
+        return await self._ask("POST", path, dict(body))
+
+    async def get(self, path: str) -> Answer:
+        """Get what is at a path.
+
+        Raises:
+            BackendError: There is no whole answer.
+        """
+        return await self._ask("GET", path, None)
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
         fault: BackendError | None = None
         try:
-            return await self._post(path, body)
+            return await self._sent(method, path, body)
         except Exception as error:  # noqa: BLE001 - the client, its HTTP library and its JSON encoder raise what they like
             fault = self._fault_of(error)
         # Raised out here, so that the client's exception, which may quote a key, is not attached.
@@ -56,28 +67,30 @@ class OpenAIClient:
             BackendError: There is no whole answer.
             StatusError: The answer is no success; it holds what came.
         """
-        status, content = await self.post(path, body)
-        if status != 200:  # noqa: PLR2004
-            raise StatusError(status, content)
-        for line in content.splitlines():
+        answer = await self.post(path, body)
+        if answer.status != 200:  # noqa: PLR2004
+            raise StatusError(answer)
+        for line in answer.content.splitlines():
             yield line
 
     async def close(self) -> None:
         """Leave the client open: it is the user's."""
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
+    async def _sent(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
         import openai
 
         kind = openai.HttpxBinaryResponseContent  # as it came: the client's own reading takes an HTML page for a reply
+        ask = self._client.get if method == "GET" else self._client.post
+        said: dict[str, Any] = {} if body is None else {"body": body}
         try:
             if isinstance(self._client, openai.AsyncOpenAI):
                 # Its connections belong to the loop that they were opened in, and loops come and go.
-                answer = await portal().hand_over(self._client.post(path, body=dict(body), cast_to=kind))
+                answer = await portal().hand_over(ask(path, cast_to=kind, **said))
             else:
-                answer = await in_thread(lambda: self._client.post(path, body=dict(body), cast_to=kind))
+                answer = await in_thread(lambda: ask(path, cast_to=kind, **said))
         except openai.APIStatusError as error:
-            return error.status_code, error.response.content
-        return 200, answer.content
+            return Answer(error.status_code, error.response.content, error.response.headers)
+        return Answer(200, answer.content, answer.response.headers)
 
     def _fault_of(self, error: Exception) -> BackendError:
         import openai

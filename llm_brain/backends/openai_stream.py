@@ -1,62 +1,18 @@
-"""A reply that comes as server-sent events: lines -> events -> pieces of text -> the whole reply.
-
-The format is that of the HTML standard's section on server-sent events, of which chat completions use the `data` lines.
-"""
+"""A chat completion that comes as server-sent events: events -> pieces of text -> the whole reply."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Mapping
 from typing import Any, Final
-
-from pydantic_core import from_json
 
 from llm_brain.attempts import FaultKind, Usage
 from llm_brain.backends.contract import Reply
 from llm_brain.backends.faults import clipped, fault_in_body
 from llm_brain.backends.http import LARGEST_REPLY
+from llm_brain.backends.server_events import read_json
 from llm_brain.errors import BackendError
 
 DONE: Final = b"[DONE]"
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_FIELDS: Final = (b":", b"data", b"event", b"id", b"retry")
-
-
-async def read_events(lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    r"""Put lines together to the data of events, and leave out comments and other fields.
-
-    What does not begin as a stream of events is one event as a whole.
-
-    Example:
-        >>> import asyncio
-        >>> async def lines():
-        ...     for line in (b": hello", b"data: one", b"", b"data: two", b"data: lines", b""):
-        ...         yield line
-        >>> async def main():
-        ...     return [event async for event in read_events(lines())]
-        >>> asyncio.run(main())
-        [b'one', b'two\nlines']
-    """
-    data: list[bytes] = []
-    begun = False
-    async with aclosing(lines):
-        async for line in lines:
-            field = line if begun else line.removeprefix(_BYTE_ORDER_MARK)
-            if not begun and field and not field.startswith(_FIELDS):
-                # A server that does not stream, or a page of something else.
-                yield b"\n".join([field, *[rest async for rest in lines]])
-                return
-            begun = begun or bool(field)
-            if field.startswith(b"data:"):
-                data.append(field[5:].removeprefix(b" "))
-            elif not field:
-                if event := b"\n".join(data):
-                    yield event
-                data = []
-    if event := b"\n".join(data):
-        yield event
 
 
 class StreamedReply:
@@ -65,16 +21,24 @@ class StreamedReply:
     Args:
         model: The model that was asked.
         address: The server, as messages name it.
+        read: Takes the text out of a message, given its finish reason, and refuses what is no answer.
+
+    Attributes:
+        finished: Whether the reason has come why the reply is at its end.
+        closed: Whether the event has come that ends the stream.
 
     Example:
-        >>> streamed = StreamedReply("m", "http://127.0.0.1/v1")
+        >>> streamed = StreamedReply("m", "http://127.0.0.1/v1", lambda said, finish: said["content"])
         >>> streamed.take(b'{"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}')
         'Hello'
-        >>> streamed.end(lambda said, finish: said["content"]).text
+        >>> streamed.end().text
         'Hello'
     """
 
-    def __init__(self, model: str, address: str) -> None:
+    def __init__(self, model: str, address: str, read: Callable[[Mapping[str, Any], object], str]) -> None:
+        self.finished = False
+        self.closed = False
+        self._read = read
         self._model = model
         self._served = model
         self._address = address
@@ -84,7 +48,6 @@ class StreamedReply:
         self._usage: Usage | None = None
         self._half = ""
         self._size = 0
-        self._heard = time.monotonic()
 
     def take(self, event: bytes) -> str:
         """Take an event, and return the piece of text that it brings, which may be empty.
@@ -92,8 +55,8 @@ class StreamedReply:
         Raises:
             BackendError: The event tells of an error, or is none.
         """
-        self._heard = time.monotonic()
         if event.strip() == DONE:
+            self.closed = True
             return ""
         body = read_json(event)
         if not isinstance(body, dict):
@@ -109,35 +72,33 @@ class StreamedReply:
         choice = choices[0] if isinstance(choices, list) and choices else None
         return self._take_choice(choice) if isinstance(choice, dict) else ""
 
-    def end(
-        self, read: Callable[[Mapping[str, Any], object], str], fault: BackendError | None = None, *, patience: float = 0.0
-    ) -> Reply | BackendError:
+    def end(self, fault: BackendError | None = None) -> Reply | BackendError:
         """Return the whole reply, or what is wrong with it.
 
-        Once some of it has come, whatever goes wrong on the way makes it incomplete; only a stream that was still speaking
-        when its time was up was no more than slow. A reply that had given its finish reason had ended by then.
+        Once some of it has come, whatever goes wrong on the way makes it incomplete. A reply that had given its finish reason
+        had ended by then.
 
         Args:
-            read: Takes the text out of a message, given its finish reason, and refuses what is no answer.
             fault: What went wrong while it was read.
-            patience: The longest time that it might have taken, in seconds.
         """
-        on_the_way = fault is not None and fault.kind in ("connection", "protocol", "timeout")
+        on_the_way = fault is not None and fault.kind in ("connection", "protocol")
         if fault is not None and not (on_the_way and self._pieces):
             return fault
         if self._finish is None:
-            is_slow = fault is not None and fault.kind == "timeout" and time.monotonic() - self._heard < patience / 2
             told = f"{self._address} ended the stream before the reply of {self._model!r} was at its end"
-            return self._broken(str(fault or told), kind="timeout" if is_slow else "incomplete")
+            return self._broken(str(fault or told), kind="incomplete")
         said = {"content": "".join(self._pieces) + self._half, "refusal": "".join(self._refusal)}
+        notes = () if self.closed else ("the stream ended without its closing event",)
         try:
-            return Reply(read(said, self._finish), self._finish, self._served, self._usage)
+            return Reply(self._read(said, self._finish), self._finish, self._served, self._usage, notes=notes)
         except BackendError as error:
+            error.usage = self._usage
             return error
 
     def _take_choice(self, choice: Mapping[str, Any]) -> str:
         if isinstance(choice.get("finish_reason"), str):
-            self._finish = choice["finish_reason"]
+            self._finish, self.finished = choice["finish_reason"], True
+        self.closed = "message" in choice  # not streamed: this is all
         delta = choice.get("delta") or choice.get("message")
         if not isinstance(delta, dict):
             return ""
@@ -156,24 +117,8 @@ class StreamedReply:
         return piece
 
     def _broken(self, message: str, *, kind: FaultKind, retryable: bool = True) -> BackendError:
-        return BackendError(message, kind=kind, retryable=retryable, raw="".join(self._pieces) or None)
-
-
-def read_json(content: bytes) -> Any:
-    r"""Read JSON that may be on the border of what is allowed; None where it is none.
-
-    Example:
-        >>> read_json(b'{"half": "\\ud83d"}'), read_json(b"<html>")
-        ({'half': '\ud83d'}, None)
-    """
-    try:
-        return from_json(content)
-    except ValueError:
-        pass
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
+        raw = "".join(self._pieces) or None
+        return BackendError(message, kind=kind, retryable=retryable, raw=raw, usage=self._usage, perhaps_billed=True)
 
 
 def usage_of(value: object) -> Usage | None:
@@ -181,14 +126,16 @@ def usage_of(value: object) -> Usage | None:
 
     Example:
         >>> usage_of({"prompt_tokens": 12, "completion_tokens": 3}), usage_of({"prompt_tokens": -1})
-        (Usage(input_tokens=12, output_tokens=3), None)
+        (Usage(input_tokens=12, output_tokens=3, cache_read_tokens=0, cache_write_tokens=0), None)
     """
     if not isinstance(value, dict):
         return None
     read, written = value.get("prompt_tokens"), value.get("completion_tokens")
     if type(read) is not int or type(written) is not int or read < 0 or written < 0:
         return None
-    return Usage(read, written)
+    details = value.get("prompt_tokens_details")
+    kept = details.get("cached_tokens") if isinstance(details, dict) else 0
+    return Usage(read, written, kept if type(kept) is int and 0 <= kept <= read else 0)
 
 
 def _whole_characters(text: str) -> tuple[str, str]:

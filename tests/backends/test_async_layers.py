@@ -490,7 +490,7 @@ def completion(text: str) -> dict[str, Any]:
 
 def test_event_loops_of_the_users_own_come_and_go_with_one_backend(wires: Any, layers: Any) -> None:
     wires.play = lambda wire: wire.reply(completion(wire.body["messages"][0]["content"]))
-    model = layers(OpenAIBackend("m", base_url=wires.url))
+    model = layers(OpenAIBackend("m", base_url=wires.url, retries=0))
 
     async def main(n: int) -> list[str]:
         asked = [Request((Message("user", f"{n} {i}"),)) for i in range(4)]
@@ -510,7 +510,7 @@ def test_two_hundred_calls_are_in_flight_through_all_layers(wires: Any, layers: 
         wire.reply(completion(wire.body["messages"][0]["content"]))
 
     wires.play = play
-    model = layers(OpenAIBackend("m", base_url=wires.url))
+    model = layers(OpenAIBackend("m", base_url=wires.url, retries=0))
     asked = [Request((Message("user", f"n{n}"),)) for n in range(200)]
 
     async def main() -> list[Reply]:

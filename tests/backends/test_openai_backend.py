@@ -37,7 +37,7 @@ def completion(content: object = "Hello!", finish: object = "stop", **more: obje
 
 
 def backend(server: Any, **options: Any) -> OpenAIBackend:
-    return OpenAIBackend("m-1", **{"base_url": server.url, "api_key": KEY, "timeout": 5.0, **options})
+    return OpenAIBackend("m-1", **{"base_url": server.url, "api_key": KEY, "timeout": 5.0, "retries": 0, **options})
 
 
 def fault(server: Any, request: Request = HELLO, **options: Any) -> BackendError:
@@ -143,7 +143,7 @@ def test_a_parameter_that_the_model_does_not_take_is_left_out_and_remembered(
     server: Any, name: str, words: str, status: int
 ) -> None:
     server.answer = refusing(name, words=words, status=status)
-    model = backend(server)
+    model = backend(server, retries=4)
     for _ in range(2):
         assert model.chat_completion(SAMPLED).text == "Hello!"
     first, *others = server.requests
@@ -153,7 +153,7 @@ def test_a_parameter_that_the_model_does_not_take_is_left_out_and_remembered(
 
 def test_a_model_that_takes_several_parameters_not_is_asked_without_any_of_them(server: Any) -> None:
     server.answer = refusing("temperature", "top_p", "seed", "max_tokens")
-    model = backend(server)
+    model = backend(server, retries=4)
     for _ in range(2):
         assert model.chat_completion(SAMPLED).text == "Hello!"
     assert len(server.requests) == 6
@@ -164,19 +164,19 @@ def test_a_refused_name_in_a_validators_words_is_understood(server: Any) -> None
     detail = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": 40}]
     content = json.dumps({"detail": detail}).encode()
     server.answer = lambda body: (422, {}, content) if "seed" in body else refusing()(body)
-    assert backend(server).chat_completion(SAMPLED).text == "Hello!"
+    assert backend(server, retries=4).chat_completion(SAMPLED).text == "Hello!"
 
 
 def test_a_server_that_refuses_a_limit_by_either_name_is_not_asked_without_one(server: Any) -> None:
     server.answer = refusing("max_tokens", "max_completion_tokens")
     with pytest.raises(BackendError, match="max_completion_tokens"):
-        backend(server).chat_completion(HELLO)
+        backend(server, retries=4).chat_completion(HELLO)
     assert len(server.requests) == 2
 
 
 def test_a_server_that_refuses_whatever_is_asked_is_asked_once_more_and_nothing_is_remembered(server: Any) -> None:
     server.says({"error": {"message": "Unknown role in: 'the temperature of a seed'"}}, 400)
-    model = backend(server)
+    model = backend(server, retries=4)
     with pytest.raises(BackendError, match="Unknown role"):
         model.chat_completion(SAMPLED)
     server.says(completion())
@@ -208,7 +208,7 @@ def test_what_a_call_has_learnt_a_stream_knows_and_the_other_way_round(wires: An
         wire.reply(json.loads(content), 400 if b"Unsupported" in content else 200)
 
     wires.play = play
-    calling, streaming = (OpenAIBackend("m-1", base_url=wires.url) for _ in range(2))
+    calling, streaming = (OpenAIBackend("m-1", base_url=wires.url, retries=4) for _ in range(2))
     calling.chat_completion(HELLO)
     *_, reply = calling.stream(HELLO)
     assert isinstance(reply, Reply)
@@ -260,7 +260,7 @@ PAGE = b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>"
         (200, {**completion(), "choices": None}, "empty", True, "without any choice"),
         (200, completion(None), "empty", True, "empty reply"),
         (200, completion(""), "empty", True, "empty reply"),
-        (200, completion(None, refusal="I cannot help with that."), "content_filter", False, "I cannot help"),
+        (200, completion(None, refusal="I cannot help with that."), "refusal", False, "I cannot help"),
         (200, completion("Half a", "content_filter"), "content_filter", False, "Half a"),
         (200, {"error": {"message": "busy", "code": 503}}, "server", True, "busy"),
         (200, {"error": {"message": "slow down", "code": "429"}}, "rate_limit", True, "slow down"),
@@ -409,7 +409,7 @@ def test_a_lone_surrogate_in_a_prompt_is_sent_or_refused(server: Any) -> None:
     server.says(completion())
     kinds = []
     try:
-        backend(server).chat_completion(Request((Message("user", "\ud800"),)))
+        backend(server, retries=4).chat_completion(Request((Message("user", "\ud800"),)))
     except BackendError as error:
         kinds.append(error.kind)
     assert kinds in ([], ["bad_request"])

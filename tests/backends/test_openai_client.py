@@ -57,7 +57,7 @@ clients = pytest.mark.parametrize("make", [plain, awaiting, azure, awaiting_azur
 def backend(make: Callable[..., Any], wires: Any, **options: Any) -> Iterator[OpenAIBackend]:
     client = make(wires, **options)
     try:
-        yield OpenAIBackend("m-1", client=client)
+        yield OpenAIBackend("m-1", retries=0, client=client)
     finally:
         if isinstance(client, openai.AsyncOpenAI):
             portal().run(client.close())
@@ -249,7 +249,7 @@ def test_an_awaited_call_that_is_cancelled_is_cancelled_at_the_server(wires: Any
 def test_a_closed_backend_leaves_the_users_client_open(wires: Any) -> None:
     wires.play = lambda wire: wire.reply(completion())
     client = plain(wires)
-    model = OpenAIBackend("m-1", client=client)
+    model = OpenAIBackend("m-1", retries=0, client=client)
     model.close()
     assert model.chat_completion(HELLO).text == "Hello!"
     assert not client.is_closed()
@@ -259,7 +259,7 @@ def test_a_closed_backend_leaves_the_users_client_open(wires: Any) -> None:
 def test_the_users_client_keeps_its_own_rules(wires: Any) -> None:
     client = plain(wires, max_retries=5, default_headers={"X-Team": "owls"})
     wires.play = lambda wire: wire.reply(completion())
-    OpenAIBackend("m-1", client=client).chat_completion(HELLO)
+    OpenAIBackend("m-1", retries=0, client=client).chat_completion(HELLO)
     assert client.max_retries == 5
     assert wires.wires[0].headers["x-team"] == "owls"
     client.close()

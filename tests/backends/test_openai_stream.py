@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_brain.backends import Message, OpenAIBackend, Reply, Request, Usage
-from llm_brain.backends.openai_stream import StreamedReply, read_events
+from llm_brain.backends.openai_stream import StreamedReply
+from llm_brain.backends.server_events import read_events
 from llm_brain.errors import BackendError
 
 KEY = "Zq7-Kd0_pW9xLm4T"
@@ -55,7 +56,7 @@ def sending(*parts: bytes, then: str = "end", pause: float = 0.0) -> Callable[[A
 
 
 def backend(wires: Any, **options: Any) -> OpenAIBackend:
-    return OpenAIBackend("m-1", **{"base_url": wires.url, "api_key": KEY, "timeout": 5.0, **options})
+    return OpenAIBackend("m-1", **{"base_url": wires.url, "api_key": KEY, "timeout": 5.0, "retries": 0, **options})
 
 
 def blocking(model: OpenAIBackend) -> tuple[list[str], Reply]:
@@ -160,9 +161,9 @@ def test_however_bytes_are_split_the_text_is_the_same(data: st.DataObject, texts
                 yield line.removesuffix(b"\r")
 
     async def main() -> tuple[str, Reply | BackendError]:
-        streamed = StreamedReply("m", "here")
+        streamed = StreamedReply("m", "here", lambda message, _: message["content"])
         pieces = [streamed.take(one) async for one in read_events(lines())]
-        return "".join(pieces), streamed.end(lambda message, _: message["content"])
+        return "".join(pieces), streamed.end()
 
     pieces, reply = asyncio.run(main())
     assert isinstance(reply, Reply)
@@ -258,7 +259,7 @@ def test_a_refusal_that_comes_in_pieces_keeps_its_words(wires: Any) -> None:
     parts = [event({"choices": [{"delta": {"refusal": word}}]}) for word in ("I ", "cannot.")]
     wires.play = sending(*parts, event(STOP), DONE)
     error = fault(wires)
-    assert (error.kind, error.raw, error.retryable) == ("content_filter", "I cannot.", False)
+    assert (error.kind, error.raw, error.retryable) == ("refusal", "I cannot.", False)
 
 
 def test_a_content_filter_in_the_middle_is_an_error(wires: Any) -> None:
@@ -310,7 +311,7 @@ def test_a_server_that_does_not_know_stream_options_is_asked_once_more_and_remem
             sending(event(said("Hello!", "stop")), DONE)(wire)
 
     wires.play = play
-    model = backend(wires)
+    model = backend(wires, retries=2)
     for _ in range(3):
         assert blocking(model)[1].text == "Hello!"
     assert ["stream_options" in wire.body for wire in wires.wires] == [True, False, False, False]
@@ -319,7 +320,7 @@ def test_a_server_that_does_not_know_stream_options_is_asked_once_more_and_remem
 def test_a_server_that_refuses_stream_options_whatever_is_asked_is_not_asked_for_ever(wires: Any) -> None:
     wires.play = lambda wire: wire.reply({"error": {"message": "stream_options"}}, 400)
     with pytest.raises(BackendError, match="stream_options"):
-        list(backend(wires).stream(HELLO))
+        list(backend(wires, retries=2).stream(HELLO))
     assert len(wires.wires) == 2
 
 
@@ -334,7 +335,7 @@ def test_streams_that_find_out_together_that_stream_options_are_unknown_are_all_
             sending(event(said("Hello!", "stop")), DONE)(wire)
 
     wires.play = play
-    model = backend(wires)
+    model = backend(wires, retries=2)
 
     async def one() -> list[str | Reply]:
         return [piece async for piece in model.astream(HELLO)]
@@ -415,7 +416,7 @@ def test_an_endless_text_is_refused(wires: Any) -> None:
     )
 )
 def test_whatever_an_event_holds_it_is_text_or_a_typed_error(body: object) -> None:
-    streamed = StreamedReply("m", "here")
+    streamed = StreamedReply("m", "here", lambda message, _: message["content"])
     with contextlib.suppress(BackendError):
         assert isinstance(streamed.take(json.dumps(body).encode()), str)
-    assert isinstance(streamed.end(lambda message, _: message["content"]), Reply | BackendError)
+    assert isinstance(streamed.end(), Reply | BackendError)

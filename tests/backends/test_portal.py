@@ -96,7 +96,7 @@ def test_nor_does_a_blocking_call_in_a_thread_that_such_a_call_waits_for() -> No
 
 def test_a_blocking_model_call_inside_the_loop_is_answered(wires: Any) -> None:
     wires.play = lambda wire: wire.reply(completion(wire.body["messages"][0]["content"]))
-    model = OpenAIBackend("m", base_url=wires.url)
+    model = OpenAIBackend("m", base_url=wires.url, retries=0)
 
     async def outer() -> list[str]:
         awaited = await model.achat_completion(HELLO)
@@ -192,7 +192,7 @@ class Hanging:
 @pytest.mark.parametrize("streaming", [False, True])
 def test_ctrl_c_cancels_the_request_that_the_server_is_working_on(wires: Any, *, streaming: bool) -> None:
     wires.play = hanging = Hanging()
-    model = OpenAIBackend("m", base_url=wires.url)
+    model = OpenAIBackend("m", base_url=wires.url, retries=0)
 
     def press() -> None:
         hanging.asked.wait(10)
@@ -210,7 +210,7 @@ def test_ctrl_c_cancels_the_request_that_the_server_is_working_on(wires: Any, *,
 
 def test_a_cancelled_task_cancels_the_request_that_the_server_is_working_on(wires: Any) -> None:
     wires.play = hanging = Hanging()
-    model = OpenAIBackend("m", base_url=wires.url)
+    model = OpenAIBackend("m", base_url=wires.url, retries=0)
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
