@@ -291,8 +291,8 @@ async def choose_by_text(asking: Asking, request: Request, options: Sequence[str
     if len(exact) != 1:
         shown = ", ".join(repr(option) for option in options)
         message = f"the reply of {asking.backend.model_id!r} is none of the options {shown}: {reply.text[:200]!r}"
-        raise ReplyError(message, raw=reply.text)
-    return Choice(exact[0], None, reply.model, reply.usage, reply.cached)
+        raise ReplyError(message, raw=reply.text, usage=reply.usage)
+    return Choice(exact[0], None, reply.model, reply.usage, reply.cached, reply.latency, reply.failed)
 
 
 def _bare(text: str) -> str:

@@ -6,8 +6,9 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 
+from llm_brain.attempts import Attempt, Usage
 from llm_brain.backends.asking import Asking
-from llm_brain.backends.contract import Choice, LanguageBackend, Reply, Request
+from llm_brain.backends.contract import Choice, Embeddings, LanguageBackend, Reply, Request
 from llm_brain.backends.layer import Layer
 from llm_brain.errors import BackendError
 from llm_brain.tracing import names
@@ -73,6 +74,19 @@ class TracedBackend(Layer):
                 self._tell(here, choice, _part(choice.option))
         return choice
 
+    async def around_embed(self, texts: Sequence[str], inner: Asking) -> Embeddings:
+        """Ask the inner backend inside a span named "embed MODEL"."""
+        with span(f"embed {self.model_id}") as here, self._counted(here) as answers:
+            if here.recording:
+                here.set(names.OPERATION_NAME, names.EMBEDDINGS)
+                here.set(names.REQUEST_MODEL, self.model_id)
+                here.content(names.INPUT_MESSAGES, [{"role": "user", **_part(text)} for text in texts])
+            embeddings = await inner.embed(texts)
+            answers.append(embeddings)
+            if here.recording:
+                self._tell_source(here, embeddings)
+        return embeddings
+
     def around_stream(self, request: Request, inner: Asking) -> AsyncGenerator[str | Reply, None]:
         """Ask the inner backend inside a span named "chat MODEL", which lasts until the last piece."""
         here = self._span("chat", request)
@@ -108,14 +122,17 @@ class TracedBackend(Layer):
         return here
 
     @contextmanager
-    def _counted(self, here: Span) -> Iterator[list[Reply | Choice]]:
+    def _counted(self, here: Span) -> Iterator[list[Reply | Choice | Embeddings]]:
         """Count a call; its answer, if there is one, is put into the list."""
-        answers: list[Reply | Choice] = []
+        answers: list[Reply | Choice | Embeddings] = []
         try:
             yield answers
         except BackendError as error:
             here.set(names.FAULT, error.kind)
             here.set(names.ERROR_TYPE, error.kind)
+            if here.recording:
+                _tell_tries(here, error.attempts)
+                self._tell_usage(here, error.usage, self.model_id)
             raise
         finally:
             cached = bool(answers) and answers[0].cached
@@ -128,15 +145,32 @@ class TracedBackend(Layer):
     def _tell_reply(self, here: Span, reply: Reply) -> None:
         if here.recording:
             here.set(names.RESPONSE_FINISH_REASONS, [reply.finish_reason])
+            if reply.notes:
+                here.set(names.NOTES, list(reply.notes))
             self._tell(here, reply, {**_part(reply.text), "finish_reason": reply.finish_reason})
 
     def _tell(self, here: Span, answer: Reply | Choice, said: dict[str, object]) -> None:
+        self._tell_source(here, answer)
+        _tell_tries(here, answer.failed)
+        here.content(names.OUTPUT_MESSAGES, [{"role": "assistant", **said}])
+
+    def _tell_source(self, here: Span, answer: Reply | Choice | Embeddings) -> None:
         here.set(names.CACHED, answer.cached)
         here.set(names.RESPONSE_MODEL, answer.model)
-        if answer.usage is not None:
-            here.set(names.INPUT_TOKENS, answer.usage.input_tokens)
-            here.set(names.OUTPUT_TOKENS, answer.usage.output_tokens)
-        here.content(names.OUTPUT_MESSAGES, [{"role": "assistant", **said}])
+        self._tell_usage(here, answer.usage, answer.model, cached=answer.cached)
+
+    def _tell_usage(self, here: Span, usage: Usage | None, model: str, *, cached: bool = False) -> None:
+        if usage is None:
+            return
+        here.set(names.INPUT_TOKENS, usage.input_tokens)
+        here.set(names.OUTPUT_TOKENS, usage.output_tokens)
+        if usage.cache_read_tokens:
+            here.set(names.CACHE_READ_TOKENS, usage.cache_read_tokens)
+        if usage.cache_write_tokens:
+            here.set(names.CACHE_WRITE_TOKENS, usage.cache_write_tokens)
+        cost = 0.0 if cached else self.cost(usage, model)
+        if cost is not None:
+            here.set(names.COST, cost)
 
 
 def traced(backend: LanguageBackend) -> LanguageBackend:
@@ -162,3 +196,11 @@ def traced(backend: LanguageBackend) -> LanguageBackend:
 def _part(text: str) -> dict[str, object]:
     """Write a message's text as the conventions have it: as one of its parts."""
     return {"parts": [{"type": "text", "content": text}]}
+
+
+def _tell_tries(here: Span, attempts: Sequence[Attempt]) -> None:
+    """Tell every request that failed; a server's words may quote the prompt, so they are told only where contents are."""
+    if attempts:
+        kept = ("kind", "status", "duration", "perhaps_billed")
+        here.set(names.TRIES, [{name: getattr(attempt, name) for name in kept} for attempt in attempts])
+        here.content(names.TRY_ERRORS, [attempt.error for attempt in attempts])

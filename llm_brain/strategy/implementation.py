@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, runtime_checkable
 from pydantic import ValidationError
 from typing_extensions import TypeVar
 
-from llm_brain.attempts import Attempt, Usage
+from llm_brain.attempts import Usage
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
-from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply, Request
+from llm_brain.backends.contract import Choice, LanguageBackend, Message, Request
 from llm_brain.backends.traced import traced
-from llm_brain.errors import DefinitionError, ReplyError
+from llm_brain.errors import BackendError, DefinitionError, ReplyError
 from llm_brain.strategy.annotations.closed_sets import bare
+from llm_brain.strategy.growing import SoFar, growing_values
 from llm_brain.strategy.parsing import Unparsable, parse_reply
-from llm_brain.strategy.partial import PartialReader
 from llm_brain.strategy.prompt import build_request, completion_options
+from llm_brain.strategy.tried import Tried
 from llm_brain.strategy.words import explain
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Details(Generic[R]):
         text: The reply's text, where there was one.
         probabilities: The probability of each option, where the options could be scored.
         usage: Tokens over all attempts; None when unknown.
+        cost: What they cost, in US dollars; None where the price is not known.
         attempts: How many replies were asked for.
         repaired: Whether the reply's text had to be repaired to be read.
         cached: Whether every answer was kept from an earlier call.
@@ -55,6 +57,7 @@ class Details(Generic[R]):
     text: str | None = None
     probabilities: Mapping[Any, float] = field(default_factory=dict)
     usage: Usage | None = None
+    cost: float | None = None
     attempts: int = 1
     repaired: bool = False
     cached: bool = False
@@ -99,11 +102,12 @@ class ModelImplementation:
 
     Each call of the model is a span in the trace. Closed sets of answers go through the options' probabilities. Everything else
     is asked for as JSON (or plain text for `str`), read tolerantly, and asked for again with the error, at most `max_attempts`
-    times.
+    times. A reply that the length limit cut off is an error, unless it is whole JSON all the same.
 
     Args:
         backend: The model.
         max_attempts: How many replies may be asked for until one fits the return type.
+        accept_cut_text: Whether a text (a function that returns `str`) may end where the length limit cut it off.
 
     Raises:
         DefinitionError: `max_attempts` is below 1.
@@ -114,12 +118,13 @@ class ModelImplementation:
         'smollm2-135m-instruct'
     """
 
-    def __init__(self, backend: LanguageBackend, *, max_attempts: int = 3) -> None:
+    def __init__(self, backend: LanguageBackend, *, max_attempts: int = 3, accept_cut_text: bool = False) -> None:
         if max_attempts < 1:
             message = f"max_attempts must be at least 1, got {max_attempts}"
             raise DefinitionError(message)
         self.backend = traced(backend)
         self.max_attempts = max_attempts
+        self.accept_cut_text = accept_cut_text
         self.name = backend.model_id
 
     def call(
@@ -170,20 +175,28 @@ class ModelImplementation:
         if spec.options is not None:
             yield (await self._choose(question, asking)).value
             return
+        tried = Tried(spec, self.backend)
         first = self._request(question)
-        request, failures = first, list[Attempt]()
+        request = first
         while True:
-            so_far = _SoFar()
+            so_far = SoFar()
             try:
-                async with aclosing(_values(spec, asking.stream(request), so_far)) as values:
+                async with aclosing(growing_values(spec, asking.stream(request), so_far)) as values:
                     async for value in values:
                         yield value
+                if spec.is_text and so_far.is_cut and not self.accept_cut_text:
+                    raise tried.cut(so_far.took(tried))
+            except BackendError as error:
+                raise tried.extended(error) from None
             except Unparsable as error:
-                failures.append(Attempt(str(error), "validation"))
+                reply = so_far.took(tried)
+                if so_far.is_cut:
+                    raise tried.cut(reply) from error
+                tried.misfit(error, reply)
                 is_out = so_far.given and (spec.items is not None or spec.is_text)
-                if is_out or len(failures) == self.max_attempts:
-                    raise self._exhausted(spec, request, so_far.text, failures, error) from error
-                request = _again(first, so_far.text, str(error))
+                if is_out or len(tried.failures) == self.max_attempts:
+                    raise tried.exhausted(request, reply.text, error) from error
+                request = _again(first, reply.text, str(error))
             else:
                 return
 
@@ -200,7 +213,9 @@ class ModelImplementation:
         options = spec.options or ()
         first = self._request(question)
         texts = completion_options(spec) if first.form == "completion" else list(spec.option_words)
-        choice, failures = await self._choice(spec, first, texts, asking)
+        tried = Tried(spec, self.backend)
+        choice = await self._choice(tried, first, texts, asking)
+        tried.took(choice)
         chosen = options[texts.index(choice.option)]
         shown = dict(zip(options, choice.probabilities, strict=True)) if choice.probabilities else {}
         value: Any = chosen
@@ -211,56 +226,56 @@ class ModelImplementation:
             try:
                 value = spec.adapter.validate_python(chosen)
             except ValidationError as error:
-                failures.append(Attempt(explain(error), "validation"))
-                message = f"{spec.qualified_name}: {self.name!r} chose {chosen!r}, which does not fit: {failures[-1]}"
-                raise ReplyError(message, raw=choice.option, attempts=failures) from error
-        usage = None if failures else choice.usage
-        return Details(
-            value, self.name, choice.option.strip(), shown, usage, len(failures) + 1, cached=choice.cached and not failures
-        )
+                tried.misfit(explain(error))
+                message = f"{spec.qualified_name}: {self.name!r} chose {chosen!r}, which does not fit: {tried.failures[-1]}"
+                raise ReplyError(message, raw=choice.option, attempts=tried.failures, usage=tried.usage) from error
+        return self._details(tried, value, choice.option.strip(), shown)
 
-    async def _choice(
-        self, spec: FunctionSpec, first: Request, texts: Sequence[str], asking: Asking
-    ) -> tuple[Choice, list[Attempt]]:
+    async def _choice(self, tried: Tried, first: Request, texts: Sequence[str], asking: Asking) -> Choice:
         """Ask for an option, again where a model that answers in words named none of them."""
-        request, failures = first, list[Attempt]()
+        request = first
         while True:
             try:
-                return await asking.choose(request, texts), failures
+                return await asking.choose(request, texts)
             except ReplyError as error:
-                failures.append(Attempt(str(error), "validation"))
-                if len(failures) == self.max_attempts or first.form == "completion":
-                    raise self._exhausted(spec, request, error.raw or "", failures) from error
+                tried.failed(error)
+                if len(tried.failures) == self.max_attempts or first.form == "completion":
+                    raise tried.exhausted(request, error.raw or "") from error
                 request = _again(first, error.raw or "", "it is none of the options, or several")
+            except BackendError as error:
+                raise tried.extended(error) from None
 
     async def _ask(self, question: _Question, asking: Asking) -> Details[Any]:
         spec = question.spec
+        tried = Tried(spec, self.backend)
         first = self._request(question)
-        request, failures, cached = first, list[Attempt](), True
-        usage: Usage | None = Usage(0, 0)
+        request = first
         while True:
-            reply = await asking.chat(request)
-            usage = None if usage is None or reply.usage is None else usage + reply.usage
-            cached = cached and reply.cached
             try:
-                parsed = parse_reply(reply.text, spec, complete=reply.finish_reason != "length")
+                reply = await asking.chat(request)
+            except BackendError as error:
+                raise tried.extended(error) from None
+            tried.took(reply)
+            is_cut = reply.finish_reason == "length"
+            if is_cut and spec.is_text and not self.accept_cut_text:
+                raise tried.cut(reply)
+            try:
+                parsed = parse_reply(reply.text, spec, complete=not is_cut)
             except Unparsable as error:
-                failures.append(Attempt(str(error), "validation"))
-                if len(failures) == self.max_attempts:
-                    raise self._exhausted(spec, request, reply.text, failures, error) from error
+                if is_cut:
+                    raise tried.cut(reply) from error
+                tried.misfit(error, reply)
+                if len(tried.failures) == self.max_attempts:
+                    raise tried.exhausted(request, reply.text, error) from error
                 request = _again(first, reply.text, str(error))
             else:
-                return Details(parsed.value, self.name, reply.text, {}, usage, len(failures) + 1, parsed.repaired, cached)
+                return self._details(tried, parsed.value, reply.text, repaired=parsed.repaired)
 
-    def _exhausted(
-        self, spec: FunctionSpec, request: Request, raw: str, failures: Sequence[Attempt], last: Unparsable | None = None
-    ) -> ReplyError:
-        asked = "the reply" if len(failures) == 1 else f"none of {len(failures)} replies"
-        verb = "does not fit" if len(failures) == 1 else "fits"
-        message = f"{spec.qualified_name}: {asked} of {self.name!r} {verb} the return type; the last: {failures[-1]}"
-        conversation = (*request.messages, Message("assistant", raw))
-        invalid = None if last is None else last.value
-        return ReplyError(message, raw=raw, attempts=failures, conversation=conversation, invalid=invalid)
+    def _details(
+        self, tried: Tried, value: Any, text: str, shown: Mapping[Any, float] | None = None, *, repaired: bool = False
+    ) -> Details[Any]:
+        attempts = len(tried.failures) + 1
+        return Details(value, self.name, text, shown or {}, tried.usage, tried.cost, attempts, repaired, tried.cached)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,36 +286,6 @@ class _Question:
     arguments: Mapping[str, Any]
     state: Mapping[str, Any] | None
     sample: int
-
-
-@dataclass(slots=True)
-class _SoFar:
-    """What has come of a stream: its text, and whether the caller has been given any of it."""
-
-    text: str = ""
-    given: bool = False
-
-
-async def _values(spec: FunctionSpec, pieces: AsyncGenerator[str | Reply, None], so_far: _SoFar) -> AsyncGenerator[Any, None]:
-    """Read values out of a stream: what can be told from each piece, and at the end the whole."""
-    reader = PartialReader(spec)
-    async with aclosing(pieces):
-        async for piece in pieces:
-            if isinstance(piece, str):
-                so_far.text += piece
-                for part in reader.feed(piece):
-                    so_far.given = True
-                    yield part
-                continue
-            so_far.text = piece.text
-            value: Any = parse_reply(piece.text, spec, complete=piece.finish_reason != "length").value
-            rest: Sequence[Any] = (value,)
-            if spec.items is not None:
-                rest = value[reader.given :]  # what was complete only with the reply's end
-            elif spec.is_text and so_far.given:
-                rest = ()
-            for whole in rest:
-                yield whole
 
 
 def _again(first: Request, reply: str, problem: str) -> Request:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import AfterValidator
 
-from llm_brain.backends import Message, Reply, Usage
+from llm_brain.backends import Attempt, Message, Reply, Usage
 from llm_brain.errors import BackendError, DefinitionError, ReplyError
 from llm_brain.strategy import Likelihood, ModelImplementation, TypedFunction, inspect_function
 from tests.strategy.conftest import Scoring, Scripted, returning
@@ -76,9 +76,38 @@ def test_unknown_usage_stays_unknown_and_cached_means_every_answer_was() -> None
     assert both.cached
 
 
-def test_a_reply_cut_by_the_limit_is_asked_for_again_rather_than_mended() -> None:
-    backend = Scripted(Reply('{"return_value": [1, 2', "length", "m"), '{"return_value": [1, 2, 3]}')
-    assert made(returning(list[int]), backend)() == [1, 2, 3]
+def test_a_reply_cut_by_the_limit_is_an_error_of_its_own_and_never_mended() -> None:
+    backend = Scripted(Reply('{"return_value": [1, 2', "length", "m", Usage(9, 7)), '{"return_value": [1, 2, 3]}')
+    with pytest.raises(BackendError, match="max_tokens") as caught:
+        made(returning(list[int]), backend)()
+    assert (caught.value.kind, caught.value.raw, caught.value.usage) == ("length", '{"return_value": [1, 2', Usage(9, 7))
+    assert [attempt.kind for attempt in caught.value.attempts] == ["length"]
+
+
+def test_a_reply_that_was_whole_when_the_limit_came_is_taken() -> None:
+    backend = Scripted(Reply('{"return_value": [1, 2]}', "length", "m"))
+    assert made(returning(list[int]), backend)() == [1, 2]
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_a_text_may_end_at_the_limit_only_where_that_was_allowed(*, accepts: bool) -> None:
+    backend = Scripted(Reply("Once upon a", "length", "m"))
+    tell = made(returning(str), backend, accept_cut_text=accepts)
+    if accepts:
+        assert tell() == "Once upon a"
+        return
+    with pytest.raises(BackendError) as caught:
+        tell()
+    assert (caught.value.kind, caught.value.raw) == ("length", "Once upon a")
+
+
+def test_a_fault_after_a_reply_that_did_not_fit_tells_of_both() -> None:
+    fault = BackendError("busy", kind="server", attempts=[Attempt("busy", "server", status=503)], usage=Usage(1, 0))
+    backend = Scripted(Reply("no list", "stop", "m", Usage(9, 7)), fault)
+    with pytest.raises(BackendError) as caught:
+        made(returning(list[int]), backend)()
+    assert [attempt.kind for attempt in caught.value.attempts] == ["validation", "server"]
+    assert caught.value.usage == Usage(10, 7)
 
 
 def test_a_closed_set_comes_with_its_probabilities() -> None:
