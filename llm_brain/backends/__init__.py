@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from llm_brain.attempts import Attempt as Attempt
     from llm_brain.attempts import Usage as Usage
     from llm_brain.backends.answers import CacheWarning as CacheWarning
+    from llm_brain.backends.anthropic import AnthropicBackend as AnthropicBackend
+    from llm_brain.backends.budget import BudgetedBackend as BudgetedBackend
     from llm_brain.backends.cached import CachedBackend as CachedBackend
     from llm_brain.backends.contract import Choice as Choice
     from llm_brain.backends.contract import Embeddings as Embeddings
@@ -32,28 +34,43 @@ if TYPE_CHECKING:
     from llm_brain.backends.contract import Reply as Reply
     from llm_brain.backends.contract import Request as Request
     from llm_brain.backends.contract import Sampling as Sampling
+    from llm_brain.backends.fitting import FittedBackend as FittedBackend
+    from llm_brain.backends.hosted import HostedBackend as HostedBackend
+    from llm_brain.backends.human import HumanBackend as HumanBackend
     from llm_brain.backends.langchain import LangChainBackend as LangChainBackend
     from llm_brain.backends.langchain_models import as_chat_model as as_chat_model
     from llm_brain.backends.langchain_models import as_llm as as_llm
     from llm_brain.backends.layer import Layer as Layer
+    from llm_brain.backends.limits import Limits as Limits
     from llm_brain.backends.local import LocalBackend as LocalBackend
     from llm_brain.backends.openai import OpenAIBackend as OpenAIBackend
     from llm_brain.backends.recorded import RecordedBackend as RecordedBackend
     from llm_brain.backends.recorded import Recorder as Recorder
     from llm_brain.backends.registry import resolve_model as resolve_model
+    from llm_brain.backends.spending import Budget as Budget
+    from llm_brain.backends.spending import Left as Left
+    from llm_brain.backends.spending import Spent as Spent
     from llm_brain.backends.traced import TracedBackend as TracedBackend
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "AnthropicBackend": "anthropic",
         "Attempt": "contract",
+        "Budget": "spending",
+        "BudgetedBackend": "budget",
         "CacheWarning": "answers",
         "CachedBackend": "cached",
         "Choice": "contract",
         "Embeddings": "contract",
+        "FittedBackend": "fitting",
+        "HostedBackend": "hosted",
+        "HumanBackend": "human",
         "LangChainBackend": "langchain",
         "LanguageBackend": "contract",
         "Layer": "layer",
+        "Left": "spending",
+        "Limits": "limits",
         "LocalBackend": "local",
         "Message": "contract",
         "OpenAIBackend": "openai",
@@ -62,6 +79,7 @@ __getattr__, __dir__, __all__ = attach(
         "Reply": "contract",
         "Request": "contract",
         "Sampling": "contract",
+        "Spent": "spending",
         "TracedBackend": "traced",
         "Usage": "contract",
         "as_chat_model": "langchain_models",

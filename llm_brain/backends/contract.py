@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from llm_brain.attempts import Attempt, Usage
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
+from llm_brain.backends.options import option_in
 from llm_brain.backends.portal import in_thread, through_threads
 from llm_brain.errors import BackendError, ReplyError
 
@@ -123,6 +124,7 @@ class Choice:
         cached: Whether the answer was kept from an earlier call.
         latency: How long it took, in seconds; None where nobody looked.
         failed: The attempts that gave no answer before this one was given.
+        notes: What is odd about it, a sentence each: that the prompt was cut, say.
 
     Example:
         >>> Choice("yes", (0.9, 0.1), "smollm2").option
@@ -136,6 +138,7 @@ class Choice:
     cached: bool = False
     latency: float | None = field(default=None, compare=False)
     failed: tuple[Attempt, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -285,15 +288,9 @@ async def choose_by_text(asking: Asking, request: Request, options: Sequence[str
         'yes'
     """
     reply = await asking.chat(request)
-    exact: list[str] = []
-    for read in (str.strip, _bare, lambda text: _bare(text).casefold()):
-        exact = exact or [option for option in options if read(option) == read(reply.text)]
-    if len(exact) != 1:
-        shown = ", ".join(repr(option) for option in options)
+    option = option_in(reply.text, options)
+    if option is None:
+        shown = ", ".join(repr(each) for each in options)
         message = f"the reply of {asking.backend.model_id!r} is none of the options {shown}: {reply.text[:200]!r}"
         raise ReplyError(message, raw=reply.text, usage=reply.usage)
-    return Choice(exact[0], None, reply.model, reply.usage, reply.cached, reply.latency, reply.failed)
-
-
-def _bare(text: str) -> str:
-    return text.strip().strip("\"'`.*!").strip()
+    return Choice(option, None, reply.model, reply.usage, reply.cached, reply.latency, reply.failed, reply.notes)

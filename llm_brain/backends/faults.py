@@ -25,8 +25,22 @@ LONGEST_QUOTE: Final = 400
 _READ: Final = 16_384
 _QUOTA_WORDS: Final = ("insufficient_quota", "billing", "quota_exceeded")
 _TOO_LONG: Final = re.compile(
-    r"context_length|exceed_context_size|maximum context|context (length|window|size)|prompt is too long|too many tokens"
+    r"context_length|exceed_context_size|maximum (context|prompt)|context (length|window|size|limit)|prompt is too long"
+    r"|too many tokens|maximum number of tokens|`inputs` (tokens|must have)"
 )
+# Its codes have five digits, and come with status 400 whatever they are.
+_FASTCHAT: Final[Mapping[str, int]] = {
+    "40101": 401,
+    "40102": 401,
+    "40103": 403,
+    "40301": 404,
+    "40302": 400,
+    "40303": 400,
+    "42901": 429,
+    "42902": 402,
+    "42903": 503,
+    **{str(code): 500 for code in range(50001, 50007)},
+}
 _BY_STATUS: Final[Mapping[int, FaultKind]] = {
     401: "auth",
     402: "quota",
@@ -55,7 +69,11 @@ def status_fault(answer: Answer, *, model: str, base_url: str) -> BackendError:
         return BackendError(message, kind="protocol", status=status)
     if status == 429 and any(word in codes for word in _QUOTA_WORDS):  # noqa: PLR2004
         return BackendError(f"{answered}. The account's quota is spent", kind="quota", code=code or None, status=status)
-    kind = _kind(status)
+    if code == "content_filter":
+        message = f"{answered}. The prompt did not pass the content filter"
+        return BackendError(message, kind="content_filter", code=code, status=status)
+    # llama.cpp's server says so with status 501; what it lacks now it will lack at the next attempt, too.
+    kind = "bad_request" if kind_of == "not_supported_error" else _kind(_FASTCHAT.get(code, status))
     if kind == "bad_request" and _TOO_LONG.search(f"{codes} {told}".casefold()):
         message = f"{answered}. The prompt is too long for this model: shorten the arguments or the examples"
         return BackendError(message, kind=kind, code="context_length_exceeded", status=status)
@@ -104,10 +122,28 @@ def fault_in_body(error: Any, *, model: str, base_url: str) -> BackendError:
         'rate_limit'
     """
     code = str(error.get("code") or error.get("status")) if isinstance(error, dict) else ""
-    status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
+    status = _FASTCHAT.get(code) or (int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500)
     from llm_brain.backends.http import Answer
 
     return status_fault(Answer(status, json.dumps({"error": error}).encode(), {}), model=model, base_url=base_url)
+
+
+def error_in(body: Mapping[str, Any]) -> Any:
+    """Find the error that an answer's or an event's body tells of; None where it tells of none.
+
+    Example:
+        >>> error_in({"error": {"message": "slow down"}}), error_in({"choices": []})
+        ({'message': 'slow down'}, None)
+        >>> error_in({"text": "out of memory", "error_code": 50002})
+        {'message': 'out of memory', 'code': 50002}
+    """
+    if body.get("error"):
+        return body["error"]
+    if body.get("object") == "error":  # older vLLM, FastChat
+        return body
+    if body.get("error_code"):  # FastChat, in a stream
+        return {"message": str(body.get("text")), "code": body["error_code"]}
+    return None
 
 
 def clipped(text: str | bytes) -> str:

@@ -23,7 +23,7 @@ from llm_brain.backends.address import Address
 from llm_brain.backends.contract import LanguageBackend, Message, Reply, Request
 from llm_brain.backends.estimate import estimate_tokens
 from llm_brain.backends.faults import status_fault
-from llm_brain.backends.http import Answer, StatusError
+from llm_brain.backends.http import LARGEST_REPLY, Answer, StatusError
 from llm_brain.backends.limits import Limits, shared_endpoint
 from llm_brain.backends.pieces import Hiding
 from llm_brain.backends.portal import portal
@@ -46,7 +46,7 @@ _SURELY: Final = 3
 class Server(Protocol):
     """The way to a server: `llm_brain.backends.http.HttpServer`, or a client of a package that does what it does."""
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Answer:
+    async def post(self, path: str, body: Mapping[str, Any], *, largest: int = LARGEST_REPLY) -> Answer:
         """Post a body as JSON."""
         ...
 
@@ -220,7 +220,7 @@ class HostedBackend(LanguageBackend):
         """Write a request as the body of a POST."""
 
     @abstractmethod
-    def _read(self, content: bytes) -> Reply:
+    def _read(self, content: bytes, request: Request) -> Reply:
         """Read a reply out of the body of a successful answer.
 
         Raises:
@@ -228,7 +228,7 @@ class HostedBackend(LanguageBackend):
         """
 
     @abstractmethod
-    def _reader(self) -> ReplyReader:
+    def _reader(self, request: Request) -> ReplyReader:
         """Begin to read a stream."""
 
     def _newly_refused(self, answer: Answer, sent: Mapping[str, Any], refused: AbstractSet[str]) -> AbstractSet[str]:  # noqa: ARG002
@@ -248,14 +248,14 @@ class HostedBackend(LanguageBackend):
 
     async def _ask(self, request: Request, refused: set[str]) -> Reply:
         answer = await self._post(self._path, self._body(request, streamed=False), refused)
-        reply = self._read(answer.content)
+        reply = self._read(answer.content, request)
         self._look_at_model(reply.model)
         return replace(reply, text=_without(self._long_secrets, reply.text)) if self._long_secrets else reply
 
-    async def _post(self, path: str, whole: dict[str, Any], refused: set[str]) -> Answer:
+    async def _post(self, path: str, whole: dict[str, Any], refused: set[str], *, largest: int = LARGEST_REPLY) -> Answer:
         """Post a body without what was refused, and check that the answer is a success."""
         body = self._without(whole, refused)
-        answer = await self._server.post(path, body)
+        answer = await self._server.post(path, body, largest=largest)
         if answer.status != 200:  # noqa: PLR2004
             raise self._refusal(answer, body, refused)
         self._refused |= refused
@@ -271,7 +271,7 @@ class HostedBackend(LanguageBackend):
 
     async def _ask_streamed(self, request: Request, refused: set[str]) -> AsyncGenerator[str | Reply, None]:
         body = self._without(self._body(request, streamed=True), refused)
-        reader = self._reader()
+        reader = self._reader(request)
         hiding = Hiding(self._long_secrets)
         ended: Reply | BackendError
         said = 0

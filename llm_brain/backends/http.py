@@ -49,13 +49,18 @@ class HttpServer:
         # Held by this, too, sessions outlive the server until they are closed in their own loops.
         finalize(self, _close_all, self._sessions).atexit = False
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Answer:
+    async def post(self, path: str, body: Mapping[str, Any], *, largest: int = LARGEST_REPLY) -> Answer:
         """Post a body as JSON, and return the answer, whatever its status is.
+
+        Args:
+            path: Where to, from `url` on.
+            body: The body.
+            largest: The most bytes of the answer, unpacked.
 
         Raises:
             BackendError: There is no whole answer.
         """
-        return await self._ask("POST", path, body)
+        return await self._ask("POST", path, body, largest)
 
     async def get(self, path: str) -> Answer:
         """Get what is at a path.
@@ -63,13 +68,13 @@ class HttpServer:
         Raises:
             BackendError: There is no whole answer.
         """
-        return await self._ask("GET", path, None)
+        return await self._ask("GET", path, None, LARGEST_REPLY)
 
-    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, largest: int) -> Answer:
         fault: BackendError
         try:
             with closing(await self._sent(method, path, body)) as response:
-                return Answer(response.status, await self._read(response), response.headers)
+                return Answer(response.status, await self._read(response, largest), response.headers)
         except BackendError:
             raise
         except Exception as error:  # noqa: BLE001 - the client, the resolver and TLS raise what they like
@@ -114,7 +119,7 @@ class HttpServer:
     async def _sent(self, method: str, path: str, body: Mapping[str, Any] | None) -> ClientResponse:
         session, _, to_proxy = await self._open()
         data = None if body is None else to_json(body)
-        return await session.request(method, self.url + path, data=data, allow_redirects=False, proxy_headers=to_proxy)
+        return await session.request(method, _at(self.url, path), data=data, allow_redirects=False, proxy_headers=to_proxy)
 
     async def _open(self) -> _Opened:
         loop = asyncio.get_running_loop()
@@ -144,19 +149,19 @@ class HttpServer:
 
     async def _refuse(self, response: ClientResponse) -> None:
         if response.status != 200:  # noqa: PLR2004
-            raise StatusError(Answer(response.status, await self._read(response), response.headers))
+            raise StatusError(Answer(response.status, await self._read(response, LARGEST_REPLY), response.headers))
 
-    async def _read(self, response: ClientResponse) -> bytes:
+    async def _read(self, response: ClientResponse, largest: int) -> bytes:
         pieces, size = [], 0
         async for piece in response.content.iter_any():
             pieces.append(piece)
             size += len(piece)
-            self._check_size(size)
+            self._check_size(size, largest)
         return b"".join(pieces)
 
-    def _check_size(self, size: int) -> None:
-        if size > LARGEST_REPLY:
-            message = f"{self.url} sent more than {LARGEST_REPLY:,} bytes: that is no reply of a model"
+    def _check_size(self, size: int, largest: int = LARGEST_REPLY) -> None:
+        if size > largest:
+            message = f"{self.url} sent more than {largest:,} bytes: that is no reply of a model"
             raise BackendError(message, kind="too_large")
 
 
@@ -249,6 +254,12 @@ def _proxy(url: str) -> tuple[str | None, Mapping[str, str] | None]:
     named = Address(proxy)
     user = named.sign_in(None)
     return named.plain, {"Proxy-Authorization": user["Authorization"]} if user else None
+
+
+def _at(url: str, path: str) -> str:
+    """Put a path behind an address's own, and before its query: Azure's version stands there."""
+    base, mark, query = url.partition("?")
+    return f"{base.rstrip('/')}{path}{mark}{query}"
 
 
 def _fault_of(error: Exception, url: str) -> BackendError:

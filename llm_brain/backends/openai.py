@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from llm_brain.backends.address import Address
-from llm_brain.backends.contract import Reply, Request
-from llm_brain.backends.faults import clipped, fault_in_body
+from llm_brain.backends.contract import Choice, Embeddings, Reply, Request
+from llm_brain.backends.faults import clipped, error_in, fault_in_body
 from llm_brain.backends.hosted import DEFAULT_RETRIES, DEFAULT_TIMEOUT, HostedBackend, Server
-from llm_brain.backends.http import Answer, HttpServer
+from llm_brain.backends.http import LARGEST_REPLY, Answer, HttpServer
 from llm_brain.backends.limits import Limits
-from llm_brain.backends.openai_body import body_of, newly_refused, without_refused
+from llm_brain.backends.openai_body import body_of, ignored, newly_refused, without_refused
+from llm_brain.backends.openai_choice import OptionQuestion, ServerHabits
+from llm_brain.backends.openai_embedding import LARGEST_VECTOR, PATH, batches, embedding_body, joined, read_embeddings
 from llm_brain.backends.openai_stream import StreamedReply, usage_of
+from llm_brain.backends.portal import portal
 from llm_brain.backends.server_events import read_json
 from llm_brain.errors import BackendError, MissingKeyError
 
@@ -72,6 +75,7 @@ class OpenAIBackend(HostedBackend):
         client: OpenAI | AsyncOpenAI | None = None,
     ) -> None:
         self.enforces_schema = schema_mode == "json_schema"
+        self._habits = ServerHabits()
         server: Server
         key: str | None
         if client is not None:
@@ -103,6 +107,64 @@ class OpenAIBackend(HostedBackend):
             context_length=context_length,
         )
 
+    def choose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
+        """Choose one of the options: the likeliest where the server gives log-probabilities, the one it names elsewhere.
+
+        Raises:
+            BackendError: There is no usable reply; of kind "validation" when it names none of the options, or several.
+        """
+        return portal().run(self.achoose_from_options(request, options))
+
+    async def achoose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
+        """Choose one of the options, awaited."""
+        self._check(request)
+        question = OptionQuestion(request, options, self._habits, model=self.model_id, enforces_schema=self.enforces_schema)
+        refused = set(self._refused)
+        return await self._call(self._tokens(request)).answer(lambda: self._ask_for_option(question, refused))
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Turn texts into vectors, some hundred a request. `timeout` and `retries` are for each request.
+
+        Raises:
+            BackendError: The model gives no embeddings, or there is no usable answer.
+        """
+        return portal().run(self.aembed(texts))
+
+    async def aembed(self, texts: Sequence[str]) -> Embeddings:
+        """Turn texts into vectors, awaited."""
+        parts = [await self._embedded(batch) for batch in batches(texts)]
+        return joined(parts, self.model_id)
+
+    async def _ask(self, request: Request, refused: set[str]) -> Reply:
+        reply = await super()._ask(request, refused)
+        if self.enforces_schema and reply.finish_reason != "length":
+            self._refused |= ignored(request.schema, reply.text)
+        return reply
+
+    async def _ask_for_option(self, question: OptionQuestion, refused: set[str]) -> Choice:
+        put, fields = question.put()
+        fault: BackendError
+        try:
+            answer = await self._post(self._path, {**self._body(put, streamed=False), **fields}, refused)
+            reply = self._read(answer.content, put)
+        except BackendError as error:
+            fault = question.told(error)
+        else:
+            self._look_at_model(reply.model)
+            return question.read(reply, answer.content)
+        raise fault
+
+    async def _embedded(self, texts: Sequence[str]) -> Embeddings:
+        tokens = sum(map(self.count_tokens, texts)) if self.limits.tokens_per_minute is not None else 0
+        body = embedding_body(texts, self.model_id, in_base64=self._address.given == HOSTED)
+        largest = LARGEST_REPLY + len(texts) * LARGEST_VECTOR
+
+        async def ask() -> Embeddings:
+            answer = await self._post(PATH, body, set(), largest=largest)
+            return read_embeddings(answer.content, len(texts), model=self.model_id, base_url=self.base_url)
+
+        return await self._call(tokens).answer(ask)
+
     def _body(self, request: Request, *, streamed: bool) -> dict[str, Any]:
         enforces = self.enforces_schema
         return body_of(request, self.model_id, limit_name=self._limit_name, enforces_schema=enforces, streamed=streamed)
@@ -113,17 +175,18 @@ class OpenAIBackend(HostedBackend):
     def _without(self, body: dict[str, Any], refused: AbstractSet[str]) -> dict[str, Any]:
         return without_refused(body, refused)
 
-    def _reader(self) -> StreamedReply:
+    def _reader(self, request: Request) -> StreamedReply:  # noqa: ARG002 - as above
         return StreamedReply(self.model_id, self.base_url, self._text)
 
-    def _read(self, content: bytes) -> Reply:
+    def _read(self, content: bytes, request: Request) -> Reply:  # noqa: ARG002 - it reads the same whatever was asked
         body = read_json(content)
-        if not isinstance(body, dict) or not ("choices" in body or "error" in body):
+        error = error_in(body) if isinstance(body, dict) else None
+        if not isinstance(body, dict) or not ("choices" in body or error is not None):
             message = f"{self.base_url} did not answer with a chat completion: {clipped(content)}"
             raise BackendError(message, kind="protocol", retryable=True, perhaps_billed=True)
         choices = body.get("choices")
-        if body.get("error") and not choices:
-            raise fault_in_body(body["error"], model=self.model_id, base_url=self.base_url)
+        if error is not None and not choices:
+            raise fault_in_body(error, model=self.model_id, base_url=self.base_url)
         usage = usage_of(body.get("usage"))
         if not choices:
             message = f"{self.model_id!r} at {self.base_url} answered without any choice"

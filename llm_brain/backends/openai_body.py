@@ -1,11 +1,14 @@
 """A request as the body of a POST, in the words that its server takes.
 
 Request -> the body as most servers read it -> without what this one has refused; a refusal -> the names that it is about.
-Reasoning models take no temperature, say, and some servers know no `seed`: only the answer to a request tells.
+Reasoning models take no temperature, say, and some servers know no `seed`: only the answer to a request tells. A schema that is
+refused, or that a reply pays no heed to, is told in words from then on.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -16,6 +19,9 @@ from llm_brain.backends.server_events import read_json
 
 _OPTIONAL: Final = ("temperature", "top_p", "seed", "stream_options")
 _OTHER_LIMIT: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_SCHEMA: Final = "response_format"
+_UNHEEDED: Final = "unheeded"
+_ABOUT_SCHEMA: Final = re.compile(r"response[ _]format|json[ _]?schema|structured[ _]output|grammar|guided")
 _REFUSING: Final = re.compile(
     r"\bun(supported|recogni[sz]ed|known|expected)|(not|n't|no longer) (be )?(support|permit|allow)|extra_forbidden|deprecated"
 )
@@ -64,7 +70,31 @@ def without_refused(body: Mapping[str, Any], refused: AbstractSet[str]) -> dict[
         {'model': 'm', 'max_completion_tokens': 9}
     """
     renamed = {_OTHER_LIMIT[name]: body[name] for name in body if name in refused and name in _OTHER_LIMIT}
-    return {**{name: value for name, value in body.items() if name not in refused}, **renamed}
+    kept = {**{name: value for name, value in body.items() if name not in refused}, **renamed}
+    schema = _schema_in(body)
+    if schema is None:
+        return kept
+    name = _name_of(schema)
+    if f"{_SCHEMA} {name}" in refused:
+        del kept[_SCHEMA]
+        return _with_schema_in_words(kept, schema)
+    return _with_schema_in_words(kept, schema) if f"{_UNHEEDED} {name}" in refused else kept
+
+
+def ignored(schema: Mapping[str, Any] | None, text: str) -> frozenset[str]:
+    """Tell by a reply whether a server pays no heed to a schema, so that the next one is told in words as well.
+
+    Args:
+        schema: The schema that was sent along.
+        text: The reply, which was not cut.
+
+    Example:
+        >>> len(ignored({"type": "object"}, "Well, it is forty-two.")), len(ignored({"type": "object"}, '{"a": 42}'))
+        (1, 0)
+    """
+    if schema is None or "{" in text or schema.get("type") != "object":
+        return frozenset()
+    return frozenset([f"{_UNHEEDED} {_name_of(schema)}"])
 
 
 def newly_refused(status: int, content: bytes, *, sent: Mapping[str, Any], refused: AbstractSet[str]) -> frozenset[str]:
@@ -90,6 +120,10 @@ def newly_refused(status: int, content: bytes, *, sent: Mapping[str, Any], refus
     text = content.decode("utf-8", "replace")
     about = _parameter(content) or text
     is_refusing = _REFUSING.search(text.casefold()) is not None
+    schema = _schema_in(sent)
+    if schema is not None and _ABOUT_SCHEMA.search(about.casefold()):
+        # Whether this server takes none, or only cannot keep this one, it is told in words.
+        return frozenset([f"{_SCHEMA} {_name_of(schema)}"])
     return frozenset(
         name
         for name in (*_OPTIONAL, *_OTHER_LIMIT)
@@ -98,6 +132,24 @@ def newly_refused(status: int, content: bytes, *, sent: Mapping[str, Any], refus
         and (is_refusing or name == "stream_options")
         and re.search(rf"\b{name}\b", about)
     )
+
+
+def _schema_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    described = body.get(_SCHEMA)
+    return described["json_schema"]["schema"] if described else None
+
+
+def _name_of(schema: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(schema, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _with_schema_in_words(body: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    told = json.dumps(schema, ensure_ascii=False)
+    asked = f"Answer with one JSON object that fulfils this JSON Schema, and nothing else:\n{told}"
+    *turns, last = body["messages"]
+    if last["role"] != "user":
+        return {**body, "messages": [*turns, last, {"role": "user", "content": asked}]}
+    return {**body, "messages": [*turns, {**last, "content": f"{last['content']}\n\n{asked}"}]}
 
 
 def _parameter(content: bytes) -> str:

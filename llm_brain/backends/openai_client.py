@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llm_brain.backends.faults import causes, clipped, innermost
-from llm_brain.backends.http import Answer, StatusError
+from llm_brain.backends.http import LARGEST_REPLY, Answer, StatusError
 from llm_brain.backends.portal import in_thread, portal
 from llm_brain.errors import BackendError
 
@@ -35,8 +35,8 @@ class OpenAIClient:
         """The server's address."""
         return str(self._client.base_url).rstrip("/")
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Answer:
-        """Post a body as JSON, and return the answer, whatever its status is.
+    async def post(self, path: str, body: Mapping[str, Any], *, largest: int = LARGEST_REPLY) -> Answer:  # noqa: ARG002
+        """Post a body as JSON, and return the answer, whatever its status is. The client reads all of it.
 
         Raises:
             BackendError: There is no whole answer.

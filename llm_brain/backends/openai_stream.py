@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from llm_brain.attempts import FaultKind, Usage
 from llm_brain.backends.contract import Reply
-from llm_brain.backends.faults import clipped, fault_in_body
+from llm_brain.backends.faults import clipped, error_in, fault_in_body
 from llm_brain.backends.http import LARGEST_REPLY
+from llm_brain.backends.pieces import whole_characters
 from llm_brain.backends.server_events import read_json
 from llm_brain.errors import BackendError
 
@@ -62,8 +63,9 @@ class StreamedReply:
         if not isinstance(body, dict):
             message = f"{self._address} sent an event that is no JSON object: {clipped(event)}"
             raise self._broken(message, kind="incomplete" if self._pieces else "protocol")
-        if body.get("error"):
-            fault = fault_in_body(body["error"], model=self._model, base_url=self._address)
+        error = error_in(body)
+        if error is not None:
+            fault = fault_in_body(error, model=self._model, base_url=self._address)
             raise self._broken(str(fault), kind="incomplete" if self._pieces else fault.kind, retryable=fault.retryable)
         if isinstance(body.get("model"), str):
             self._served = body["model"] or self._served
@@ -107,7 +109,7 @@ class StreamedReply:
         content = delta.get("content")
         if not isinstance(content, str):
             return ""
-        piece, self._half = _whole_characters(self._half + content)
+        piece, self._half = whole_characters(self._half + content)
         self._size += len(piece)
         if self._size > LARGEST_REPLY:
             message = f"{self._address} sent a reply of more than {LARGEST_REPLY:,} characters"
@@ -136,12 +138,3 @@ def usage_of(value: object) -> Usage | None:
     details = value.get("prompt_tokens_details")
     kept = details.get("cached_tokens") if isinstance(details, dict) else 0
     return Usage(read, written, kept if type(kept) is int and 0 <= kept <= read else 0)
-
-
-def _whole_characters(text: str) -> tuple[str, str]:
-    """Put the halves of a character together that some servers send apart; the half at the end waits for its other one."""
-    if text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text):
-        return text, ""
-    units = text.encode("utf-16-le", "surrogatepass")
-    joined = units.decode("utf-16-le", "surrogatepass")
-    return (joined[:-1], joined[-1]) if "\ud800" <= joined[-1] <= "\udbff" else (joined, "")

@@ -21,6 +21,20 @@ def settled(text: str, words: Sequence[str]) -> int:
     return len(text)
 
 
+def whole_characters(text: str) -> tuple[str, str]:
+    r"""Put the halves of a character together that some servers send apart; the half at the end waits for its other one.
+
+    Example:
+        >>> whole_characters("\ud83d\ude00 \ud83d")
+        ('😀 ', '\ud83d')
+    """
+    if text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text):
+        return text, ""
+    units = text.encode("utf-16-le", "surrogatepass")
+    joined = units.decode("utf-16-le", "surrogatepass")
+    return (joined[:-1], joined[-1]) if "\ud800" <= joined[-1] <= "\udbff" else (joined, "")
+
+
 class Hiding:
     """Takes secrets out of a text.
 

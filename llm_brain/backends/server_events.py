@@ -54,7 +54,7 @@ async def read_events(lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[byte
 async def undoubled(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """Give each event once where a server, or what stands between, sends each one twice.
 
-    Only where the first four are two pairs of equals, of which no model's own reply is likely to begin with, are pairs taken for one.
+    Only where the first four are two pairs of equals, as no model's own reply is likely to begin, are pairs taken for one.
 
     Example:
         >>> import asyncio
