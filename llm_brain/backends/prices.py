@@ -5,7 +5,6 @@ model and address -> the provider's entry for the model (looked up once) -> the 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -136,23 +135,15 @@ def _table() -> DataSnapshot:
 
 
 def _public(base_url: str) -> str | None:
-    """Write an address in the form of the table's patterns; None for one that is on this machine or in a network of one's own."""
+    """Write an address in the form of the table's patterns; None for one that is no public service's."""
     try:
         parts = urlsplit(base_url)
-        host = parts.hostname or ""
     except ValueError:
         return None
-    if parts.scheme.lower() != "https" or "." not in host or _is_address(host):
+    if parts.scheme.lower() != "https" or not parts.hostname:
         return None
-    return f"https://{host}{parts.path}"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    # No pattern has a dot after the host, and some begin with anything at all: without dots a path is taken for no host.
+    return f"https://{parts.hostname}{parts.path.replace('.', '')}"
 
 
 def _is_whole_host(pattern: str, url: str) -> bool:

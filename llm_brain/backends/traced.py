@@ -69,6 +69,8 @@ class TracedBackend(Layer):
             choice = await inner.choose(request, options)
             answers.append(choice)
             if here.recording:
+                if choice.notes:
+                    here.set(names.NOTES, list(choice.notes))
                 if choice.probabilities is not None:
                     here.set(names.PROBABILITIES, choice.probabilities)
                 self._tell(here, choice, _part(choice.option))

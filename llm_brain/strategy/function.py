@@ -249,6 +249,7 @@ class TypedFunction(Typed[P, R]):
         Raises:
             ArgumentError: An input does not fit; the message says which.
             BackendError: The first failure; calls not yet begun are given up.
+            BudgetError: A budget is spent; its `results` hold what was answered.
 
         Example:
             >>> from llm_brain.strategy import Details, inspect_function
@@ -264,7 +265,7 @@ class TypedFunction(Typed[P, R]):
         calls = self._bound_all(inputs, concurrency)
         with shown_progress(progress, len(calls), on_result) as tick:
             if concurrency == 1:  # one at a time needs neither a loop nor a thread
-                return [run_now(answer(call, tick)).value for call in calls]
+                return [detail.value for detail in run_now(answer_all(calls, answer, 1, tick))]
             details: list[Details[R]] = portal().run(answer_all(calls, answer_awaited, concurrency, tick))
             return [detail.value for detail in details]
 
@@ -296,7 +297,7 @@ class TypedFunction(Typed[P, R]):
         calls = self._bound_all(inputs, concurrency)
         with shown_progress(progress, len(calls), on_result) as tick:
             if concurrency == 1:
-                return [run_now(kept(answer)(call, tick)) for call in calls]
+                return run_now(answer_all(calls, kept(answer), 1, tick))
             return portal().run(answer_all(calls, kept(answer_awaited), concurrency, tick))
 
     @property

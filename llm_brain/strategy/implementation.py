@@ -46,6 +46,7 @@ class Details(Generic[R]):
         repaired: Whether the reply's text had to be repaired to be read.
         cached: Whether every answer was kept from an earlier call.
         span_id: The call's span in the trace, where one is recorded.
+        notes: What is odd about the replies, a sentence each: that the prompt was cut, say.
 
     Example:
         >>> Details(value=True, implementation="smollm2").attempts
@@ -62,6 +63,7 @@ class Details(Generic[R]):
     repaired: bool = False
     cached: bool = False
     span_id: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -275,7 +277,9 @@ class ModelImplementation:
         self, tried: Tried, value: Any, text: str, shown: Mapping[Any, float] | None = None, *, repaired: bool = False
     ) -> Details[Any]:
         attempts = len(tried.failures) + 1
-        return Details(value, self.name, text, shown or {}, tried.usage, tried.cost, attempts, repaired, tried.cached)
+        return Details(
+            value, self.name, text, shown or {}, tried.usage, tried.cost, attempts, repaired, tried.cached, notes=tried.notes
+        )
 
 
 @dataclass(frozen=True, slots=True)

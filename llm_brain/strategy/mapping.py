@@ -1,4 +1,7 @@
-"""Many calls at once: inputs bound and numbered, a bounded number in flight, results in order, progress shown."""
+"""Many calls at once: inputs bound and numbered, a bounded number in flight, results in order, progress shown.
+
+What concerns all calls (a refused key, an empty account, a spent budget) ends the asking at the first failure.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from llm_brain.errors import ArgumentError, LLMBrainError
+from llm_brain.attempts import FaultKind
+from llm_brain.errors import ArgumentError, BackendError, BudgetError, LLMBrainError, MissingKeyError
 from llm_brain.strategy.answering import BoundCall
+from llm_brain.strategy.implementation import Details
 from llm_brain.strategy.signature import FunctionSpec
 from llm_brain.strategy.words import json_text
 
@@ -63,6 +68,11 @@ async def answer_all(
 ) -> list[Result]:
     """Answer calls, at most `concurrency` at a time, in their order. The first error ends all.
 
+    One at a time, they are answered without a task: what never suspends can be run by `llm_brain.backends.asking.run_now`.
+
+    Raises:
+        BudgetError: A budget is spent. What was in flight, and has to be paid for, was waited for; `results` holds all values.
+
     Example:
         >>> async def tell(call, tick):
         ...     return call * 2
@@ -70,26 +80,32 @@ async def answer_all(
         [2, 4, 6]
     """
     results: dict[int, Result] = {}
+    spent: list[BudgetError] = []
     waiting = iter(enumerate(calls))
 
     async def work() -> None:
         for place, call in waiting:
-            results[place] = await answer(call, tick)
+            try:
+                results[place] = await answer(call, tick)
+            except BudgetError as error:
+                spent.append(error)
+            except LLMBrainError:
+                if not spent:
+                    raise
+            if spent:
+                return
 
-    workers = [asyncio.create_task(work()) for _ in range(max(1, min(concurrency, len(calls))))]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+    await _all_of(work, min(concurrency, len(calls)))
+    if spent:
+        spent[0].results = tuple(_value(results.get(place)) for place in range(len(calls)))
+        raise spent[0]
     return [results[place] for place in range(len(calls))]
 
 
 def kept(
     answer: Callable[[BoundCall, Tick | None], Coroutine[Any, Any, Result]],
 ) -> Callable[[BoundCall, Tick | None], Coroutine[Any, Any, Result | LLMBrainError]]:
-    """Let an answer that fails be its error, instead of raising it.
+    """Let an answer that fails be its error, instead of raising it. An error that concerns all calls is every later one's, too.
 
     Example:
         >>> async def fail(call, tick):
@@ -97,18 +113,34 @@ def kept(
         >>> asyncio.run(kept(fail)(1, None))
         LLMBrainError('no')
     """
+    final: list[LLMBrainError] = []
 
     async def answer_or_error(call: BoundCall, tick: Tick | None) -> Result | LLMBrainError:
         told: Result | LLMBrainError
-        try:
-            told = await answer(call, None)
-        except LLMBrainError as error:
-            told = error
+        if final:
+            told = final[0]
+        else:
+            try:
+                told = await answer(call, None)
+            except LLMBrainError as error:
+                told = error
+                if concerns_all_calls(error):
+                    final.append(error)
         if tick is not None:
             tick()
         return told
 
     return answer_or_error
+
+
+def concerns_all_calls(error: BaseException) -> bool:
+    """Tell whether an error would meet every other call as well, so that there is no use in asking on.
+
+    Example:
+        >>> concerns_all_calls(BudgetError("spent")), concerns_all_calls(BackendError("busy", kind="server"))
+        (True, False)
+    """
+    return isinstance(error, MissingKeyError) or (isinstance(error, BackendError) and error.kind in _CONCERN_ALL)
 
 
 @contextmanager
@@ -141,6 +173,27 @@ def shown_progress(title: str | None, total: int, on_result: Tick | None) -> Ite
                 on_result()
 
         yield tick
+
+
+_CONCERN_ALL: Final[frozenset[FaultKind]] = frozenset({"auth", "budget", "quota"})
+
+
+async def _all_of(work: Callable[[], Coroutine[Any, Any, None]], number: int) -> None:
+    """Let so many workers do the same until all are done, or one fails."""
+    if number <= 1:
+        await work()
+        return
+    workers = [asyncio.create_task(work()) for _ in range(number)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+
+def _value(result: object) -> object:
+    return result.value if isinstance(result, Details) else result
 
 
 def _arguments(spec: FunctionSpec, given: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -26,6 +26,7 @@ class Tried:
         usage: Tokens of all replies; None where a server did not tell them.
         cost: What they cost, in US dollars; None where a price is not known. What was kept from earlier costs nothing.
         cached: Whether all of them were kept from earlier calls.
+        notes: What is odd about them, a sentence each.
 
     Example:
         >>> from llm_brain.backends import resolve_model
@@ -43,6 +44,7 @@ class Tried:
         self.usage: Usage | None = Usage(0, 0)
         self.cost: float | None = 0.0
         self.cached = True
+        self.notes: tuple[str, ...] = ()
         self._spec = spec
         self._backend = backend
 
@@ -50,6 +52,7 @@ class Tried:
         """Add what an answer took."""
         self.usage = None if self.usage is None or answer.usage is None else self.usage + answer.usage
         self.cached = self.cached and answer.cached
+        self.notes += answer.notes
         if not answer.cached and self.cost is not None:
             cost = self._backend.cost(answer.usage, answer.model)
             self.cost = None if cost is None else self.cost + cost

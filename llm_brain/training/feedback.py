@@ -20,10 +20,10 @@ from typing import Self
 
 import torch
 
-from llm_brain.errors import BackendError, BudgetError, LLMBrainError, MissingKeyError
+from llm_brain.errors import LLMBrainError
+from llm_brain.strategy.mapping import concerns_all_calls
 
 Evaluate = Callable[[str, int], float]
-FINAL = ("auth", "quota")
 MOST_ATTEMPTS = 3
 
 
@@ -170,8 +170,8 @@ class FeedbackPool:
         try:
             score = math.nan if self._gave_up else self._evaluate(prompt, answer)
         except LLMBrainError as error:
-            final = isinstance(error, BackendError) and error.kind in FINAL
-            self._gave_up = self._gave_up or final or isinstance(error, BudgetError | MissingKeyError)
+            if concerns_all_calls(error):
+                self._gave_up = True
             score = math.nan
         if math.isnan(score):
             with self._lock:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llm_brain.errors import BackendError, BudgetError
+from llm_brain.errors import BackendError, BudgetError, MissingKeyError
 from llm_brain.training import FeedbackPool, Group
 from llm_brain.training.feedback import group_tensors
 
@@ -143,7 +143,9 @@ def test_a_failure_that_passes_is_forgotten() -> None:
     assert rewards == [(None, None), (0.8, 0.8)]
 
 
-@pytest.mark.parametrize("error", [BackendError("no", kind="auth"), BackendError("no", kind="quota"), BudgetError("spent")])
+@pytest.mark.parametrize(
+    "error", [BackendError("no", kind="auth"), BackendError("no", kind="quota"), BudgetError("spent"), MissingKeyError("no")]
+)
 def test_a_refused_key_an_empty_account_and_a_spent_budget_end_the_asking_at_once(error: Exception) -> None:
     calls = []
 
