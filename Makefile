@@ -26,10 +26,10 @@ export NO_MKDOCS_2_WARNING := 1
 pip_install = $(BIN)/python -m pip install --constraint constraints.txt $(1) >> $(VENV)/install.log 2>&1 \
 	|| { tail -n 60 $(VENV)/install.log >&2; echo "pip failed: the whole log is $(VENV)/install.log" >&2; exit 1; }
 
-.PHONY: help demo test test-slow check format bench docs install model clean
+.PHONY: help demo test test-slow test-servers check format bench docs install model clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) model ## Set everything up and run the mood example: no key needed
 	@$(BIN)/python -m examples.mood.demo
@@ -39,6 +39,10 @@ test: $(DEV) model ## Set everything up and run the tests, docstring examples in
 
 test-slow: $(DEV) model ## Run the slow tests too
 	@$(BIN)/python -m pytest -m "slow or not slow"
+
+test-servers: $(DEV) model ## Run the tests against real servers, installed once into .servers/
+	@$(BIN)/python -m tests.servers_real.environments
+	@$(BIN)/python -m pytest -m slow tests/servers_real
 
 check: $(DEV) ## Check style, types, the floors and the documentation
 	@$(BIN)/ruff check .
@@ -68,7 +72,7 @@ model: $(RUNTIME) ## Fetch the embedded language model, once (93 MB)
 	@$(BIN)/llm-brain models fetch smollm2
 
 clean: ## Remove .venv and everything that was built; the fetched model stays
-	rm -rf $(VENV) site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site .servers build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch comes first and by itself: its exact version is what lets pip take a build that lies at hand.

@@ -249,7 +249,7 @@ class HostedBackend(LanguageBackend):
     async def _ask(self, request: Request, refused: set[str]) -> Reply:
         answer = await self._post(self._path, self._body(request, streamed=False), refused)
         reply = self._read(answer.content, request)
-        self._look_at_model(reply.model)
+        self._look_at(request, reply)
         return replace(reply, text=_without(self._long_secrets, reply.text)) if self._long_secrets else reply
 
     async def _post(self, path: str, whole: dict[str, Any], refused: set[str], *, largest: int = LARGEST_REPLY) -> Answer:
@@ -267,6 +267,8 @@ class HostedBackend(LanguageBackend):
         if not found:
             return fault
         refused |= found
+        if not self.retries:  # the next call is the first chance to do without
+            self._refused |= refused
         return AdaptedError(str(fault), kind=fault.kind, retryable=True, code=fault.code, status=fault.status)
 
     async def _ask_streamed(self, request: Request, refused: set[str]) -> AsyncGenerator[str | Reply, None]:
@@ -290,7 +292,7 @@ class HostedBackend(LanguageBackend):
             ended = reader.end(error)
         if isinstance(ended, BackendError):
             raise ended
-        self._look_at_model(ended.model)
+        self._look_at(request, ended)
         text = _without(self._long_secrets, ended.text)
         if text[said:]:  # what was held back
             yield text[said:]
@@ -323,6 +325,10 @@ class HostedBackend(LanguageBackend):
         if self._endpoint.limits.tokens_per_minute is None:
             return 0
         return self.count_tokens(request.messages) + request.sampling.max_tokens
+
+    def _look_at(self, request: Request, reply: Reply) -> None:  # noqa: ARG002 - a dialect may learn from both
+        """Learn what a reply shows of the server."""
+        self._look_at_model(reply.model)
 
     def _look_at_model(self, served: str) -> None:
         # A name that goes on is the same model's: a date, a version.

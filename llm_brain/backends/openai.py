@@ -135,11 +135,10 @@ class OpenAIBackend(HostedBackend):
         parts = [await self._embedded(batch) for batch in batches(texts)]
         return joined(parts, self.model_id)
 
-    async def _ask(self, request: Request, refused: set[str]) -> Reply:
-        reply = await super()._ask(request, refused)
+    def _look_at(self, request: Request, reply: Reply) -> None:
+        super()._look_at(request, reply)
         if self.enforces_schema and reply.finish_reason != "length":
             self._refused |= ignored(request.schema, reply.text)
-        return reply
 
     async def _ask_for_option(self, question: OptionQuestion, refused: set[str]) -> Choice:
         put, fields = question.put()

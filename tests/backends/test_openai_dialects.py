@@ -433,6 +433,29 @@ def test_a_schema_that_a_server_pays_no_heed_to_is_told_in_words_besides(server:
     assert second["response_format"] == first["response_format"]  # it may heed it after all
 
 
+def test_a_schema_that_a_stream_pays_no_heed_to_is_told_in_words_besides(server: Any) -> None:
+    stream(server, chunk({"content": "I am seven."}, "stop"), DONE)
+    model = backend(server)
+    for _ in range(2):
+        assert len(list(model.stream(TYPED))) == 2
+    first, second = (sent["messages"][-1]["content"] for sent in server.requests)
+    assert first == "Hello?"
+    assert "age" in second
+
+
+def test_what_is_refused_is_remembered_though_there_was_no_try_left(server: Any) -> None:
+    def answer(sent: Mapping[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        is_refused = "temperature" in sent
+        refusal = openai("Unsupported parameter: 'temperature'")
+        return (400 if is_refused else 200), {}, json.dumps(refusal if is_refused else completion()).encode()
+
+    server.answer = answer
+    model = backend(server)
+    with pytest.raises(BackendError, match="temperature"):
+        model.chat_completion(HELLO)
+    assert model.chat_completion(HELLO).text == "Hello!"
+
+
 @pytest.mark.parametrize("text", ['{"age": 7}', '```json\n{"age": 7}\n```', "<think>7</think>{"])
 def test_a_schema_that_is_heeded_is_told_once(server: Any, text: str) -> None:
     server.says(completion(text))
