@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from llm_brain.backends.anthropic import AnthropicBackend as AnthropicBackend
     from llm_brain.backends.budget import BudgetedBackend as BudgetedBackend
     from llm_brain.backends.cached import CachedBackend as CachedBackend
+    from llm_brain.backends.config_settings import Settings as Settings
+    from llm_brain.backends.configs import load_config as load_config
+    from llm_brain.backends.configs import load_settings as load_settings
+    from llm_brain.backends.configs import register_backend as register_backend
     from llm_brain.backends.contract import Choice as Choice
     from llm_brain.backends.contract import Embeddings as Embeddings
     from llm_brain.backends.contract import LanguageBackend as LanguageBackend
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from llm_brain.backends.contract import Reply as Reply
     from llm_brain.backends.contract import Request as Request
     from llm_brain.backends.contract import Sampling as Sampling
+    from llm_brain.backends.environment import ConfigWarning as ConfigWarning
     from llm_brain.backends.fitting import FittedBackend as FittedBackend
     from llm_brain.backends.hosted import HostedBackend as HostedBackend
     from llm_brain.backends.human import HumanBackend as HumanBackend
@@ -61,6 +66,7 @@ __getattr__, __dir__, __all__ = attach(
         "BudgetedBackend": "budget",
         "CacheWarning": "answers",
         "CachedBackend": "cached",
+        "ConfigWarning": "environment",
         "Choice": "contract",
         "Embeddings": "contract",
         "FittedBackend": "fitting",
@@ -76,6 +82,10 @@ __getattr__, __dir__, __all__ = attach(
         "OpenAIBackend": "openai",
         "RecordedBackend": "recorded",
         "Recorder": "recorded",
+        "Settings": "configs",
+        "load_config": "configs",
+        "load_settings": "configs",
+        "register_backend": "configs",
         "Reply": "contract",
         "Request": "contract",
         "Sampling": "contract",

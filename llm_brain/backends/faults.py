@@ -41,6 +41,7 @@ _FASTCHAT: Final[Mapping[str, int]] = {
     "42903": 503,
     **{str(code): 500 for code in range(50001, 50007)},
 }
+_FILTERED: Final = re.compile(r"blocked by (the )?content filter")
 _BY_STATUS: Final[Mapping[int, FaultKind]] = {
     401: "auth",
     402: "quota",
@@ -67,9 +68,12 @@ def status_fault(answer: Answer, *, model: str, base_url: str) -> BackendError:
     if 300 <= status < 400:  # noqa: PLR2004
         message = f"{base_url} answered with a redirect ({status}), which is not followed: set the base URL to where it leads"
         return BackendError(message, kind="protocol", status=status)
+    if status < 300 or status >= 600:  # noqa: PLR2004
+        message = f"{base_url} answered with status {status}, which is none of a reply"
+        return BackendError(message, kind="protocol", retryable=True, status=status, perhaps_billed=True)
     if status == 429 and any(word in codes for word in _QUOTA_WORDS):  # noqa: PLR2004
         return BackendError(f"{answered}. The account's quota is spent", kind="quota", code=code or None, status=status)
-    if code == "content_filter":
+    if code in ("content_filter", "content_policy_violation") or _FILTERED.search(told.casefold()):
         message = f"{answered}. The prompt did not pass the content filter"
         return BackendError(message, kind="content_filter", code=code, status=status)
     # llama.cpp's server says so with status 501; what it lacks now it will lack at the next attempt, too.

@@ -249,8 +249,9 @@ class HostedBackend(LanguageBackend):
     async def _ask(self, request: Request, refused: set[str]) -> Reply:
         answer = await self._post(self._path, self._body(request, streamed=False), refused)
         reply = self._read(answer.content, request)
+        reply = self._cleaned(reply)
         self._look_at(request, reply)
-        return replace(reply, text=_without(self._long_secrets, reply.text)) if self._long_secrets else reply
+        return reply
 
     async def _post(self, path: str, whole: dict[str, Any], refused: set[str], *, largest: int = LARGEST_REPLY) -> Answer:
         """Post a body without what was refused, and check that the answer is a success."""
@@ -292,11 +293,11 @@ class HostedBackend(LanguageBackend):
             ended = reader.end(error)
         if isinstance(ended, BackendError):
             raise ended
-        self._look_at(request, ended)
-        text = _without(self._long_secrets, ended.text)
-        if text[said:]:  # what was held back
-            yield text[said:]
-        yield replace(ended, text=text)
+        reply = self._cleaned(ended)
+        self._look_at(request, reply)
+        if reply.text[said:]:  # what was held back
+            yield reply.text[said:]
+        yield reply
 
     async def _next(self, events: AsyncGenerator[bytes, None], reader: ReplyReader) -> bytes | None:
         patience = _LAST_WAIT if reader.closed else min(_USAGE_WAIT, self.timeout / 4) if reader.finished else None
@@ -339,6 +340,13 @@ class HostedBackend(LanguageBackend):
         with suppress(Warning):  # where warnings are made errors, this one would cost the answer
             logger.warning("%s", message)
             warnings.warn(message, OtherModelWarning, stacklevel=2)
+
+    def _cleaned(self, reply: Reply) -> Reply:
+        """Take the key out of a reply, wherever a server may have echoed it."""
+        if not any(secret in part for secret in self._long_secrets for part in (reply.text, reply.model, reply.finish_reason)):
+            return reply
+        text, model, finish = (_without(self._long_secrets, part) for part in (reply.text, reply.model, reply.finish_reason))
+        return replace(reply, text=text, model=model, finish_reason=finish)
 
     def _hidden(self, error: BackendError) -> BackendError:
         error.args = (_without(self._secrets, redact(str(error))),)

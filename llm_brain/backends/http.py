@@ -22,7 +22,8 @@ from llm_brain.backends.faults import causes, innermost
 from llm_brain.errors import BackendError
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession
+    from aiohttp import ClientResponse, ClientSession, TCPConnector
+    from aiohttp.connector import Connection
 
 LARGEST_REPLY: Final = 4 * 2**20
 """The most bytes of a reply, unpacked. A model's longest is a few hundred thousand; a page gone wrong may be endless."""
@@ -134,15 +135,14 @@ class HttpServer:
         return opened
 
     def _session(self, proxy: str | None, to_proxy: Mapping[str, str] | None) -> ClientSession:
-        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
 
         # Without TLS the proxy reads each request's own headers; with it, only those of the way through.
         seen = to_proxy if to_proxy and self.url.startswith("http:") else {}
         return ClientSession(
             headers={**self._headers, **seen},
             timeout=ClientTimeout(),
-            # How many calls are in flight is for callers to say.
-            connector=TCPConnector(limit=0),
+            connector=_connector(),
             cookie_jar=DummyCookieJar(),
             proxy=proxy,
         )
@@ -202,8 +202,14 @@ class _LineCutter:
     def __init__(self) -> None:
         self.held = 0
         self._begun: list[bytes] = []
+        self._ended_in_return = False
 
     def feed(self, piece: bytes) -> list[bytes]:
+        if self._ended_in_return:
+            piece = piece.removeprefix(b"\n")
+        self._ended_in_return = piece.endswith(b"\r")
+        if b"\r" in piece:  # lines may end in either or both
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = piece.split(b"\n")
         if lines:
             lines[0] = b"".join((*self._begun, lines[0]))
@@ -211,7 +217,7 @@ class _LineCutter:
         if rest:
             self._begun.append(rest)
             self.held += len(rest)
-        return [line.removesuffix(b"\r") for line in lines]
+        return lines
 
 
 class _Opened(NamedTuple):
@@ -238,6 +244,23 @@ def _close_all(sessions: _Sessions) -> None:
     for loop, opened in list(sessions.items()):
         if loop.is_running():
             loop.call_soon_threadsafe(loop.create_task, opened.keeper.aclose())
+
+
+def _connector() -> TCPConnector:
+    from aiohttp import TCPConnector
+
+    class Connector(TCPConnector):
+        """Never uses a connection again on which more came than was asked for: it would be taken for the next answer."""
+
+        async def _get(self, *args: Any) -> Connection | None:
+            while (connection := await super()._get(*args)) is not None:
+                if connection.protocol is None or not connection.protocol.should_close:
+                    break
+                connection.close()
+            return connection
+
+    # How many calls are in flight is for callers to say.
+    return Connector(limit=0)
 
 
 def _proxy(url: str) -> tuple[str | None, Mapping[str, str] | None]:

@@ -14,8 +14,6 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
@@ -77,19 +75,28 @@ class Endpoint:
         self.limits = limits
         self._state = _State()
 
-    @asynccontextmanager
-    async def turn(self, *, tokens: int) -> AsyncGenerator[None, None]:
-        """Wait until a request may be sent; inside it is in flight.
+    def turn(self, *, tokens: int) -> Turn:
+        """Wait, in an `async with`, until a request may be sent; inside it is in flight.
 
         Args:
             tokens: How many tokens the prompt and its reply may have.
         """
+        return Turn(self, tokens)
+
+    async def enter(self, tokens: int) -> None:
+        """Wait until a request may be sent; `leave` has to follow."""
         await self._room()
         try:
             await self._place(tokens)
-            yield
-        finally:
-            self._leave()
+        except BaseException:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Make room for the next request."""
+        with self._state.lock:
+            self._state.flying -= 1
+            self._admit()
 
     def pause_left(self) -> float:
         """Tell for how many seconds nothing may be sent, because the server said so."""
@@ -141,11 +148,6 @@ class Endpoint:
                     self._admit()
             raise
 
-    def _leave(self) -> None:
-        with self._state.lock:
-            self._state.flying -= 1
-            self._admit()
-
     def _admit(self) -> None:
         while self._state.waiting and self._may_fly():
             waiter = self._state.waiting.popleft()
@@ -183,6 +185,27 @@ class Endpoint:
         requests, most_tokens = self.limits.requests_per_minute, self.limits.tokens_per_minute
         of_requests = 60 / requests if requests else 0.0
         return _SLACK * max(of_requests, 60 * tokens / most_tokens if most_tokens else 0.0)
+
+
+class Turn:
+    """One request's turn at an endpoint, as an asynchronous context.
+
+    A class, since a context made of a generator is closed by an ending event loop before what is inside of it.
+
+    Example:
+        >>> Turn(Endpoint(Limits()), 100).tokens
+        100
+    """
+
+    def __init__(self, endpoint: Endpoint, tokens: int) -> None:
+        self.tokens = tokens
+        self._endpoint = endpoint
+
+    async def __aenter__(self) -> None:
+        await self._endpoint.enter(self.tokens)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._endpoint.leave()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

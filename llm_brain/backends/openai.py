@@ -149,6 +149,7 @@ class OpenAIBackend(HostedBackend):
         except BackendError as error:
             fault = question.told(error)
         else:
+            reply = self._cleaned(reply)
             self._look_at_model(reply.model)
             return question.read(reply, answer.content)
         raise fault

@@ -71,8 +71,10 @@ class StreamedReply:
             self._served = body["model"] or self._served
         self._usage = usage_of(body.get("usage")) or self._usage
         choices = body.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        return self._take_choice(choice) if isinstance(choice, dict) else ""
+        listed = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+        # A server may give several choices, unasked; only the words of the first one are ours.
+        choice = next((choice for choice in listed if not choice.get("index")), None)
+        return "" if choice is None else self._take_choice(choice)
 
     def end(self, fault: BackendError | None = None) -> Reply | BackendError:
         """Return the whole reply, or what is wrong with it.

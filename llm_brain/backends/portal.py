@@ -10,7 +10,7 @@ import atexit
 import contextvars
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context, ContextVar
@@ -63,16 +63,18 @@ class Portal:
         context = contextvars.copy_context()
         free = self._free.get().idle()
         loop = free.loop()
+        # A step that Ctrl-C has cancelled may take some rounds of the loop to end, and only then can the iterator be closed.
+        turn = asyncio.Lock()
         try:
             while True:
                 try:
-                    yield context.run(self._run_in, free, _next(items))
+                    yield context.run(self._run_in, free, _next(items, turn))
                 except StopAsyncIteration:
                     return
         finally:
             close = getattr(items, "aclose", None)
             if close is not None and not loop.is_closed():  # or else its loop has closed it
-                context.run(self._run_in, free, close())
+                context.run(self._run_in, free, _closed(close, turn))
 
     def idle(self) -> Portal:
         """Return the portal that can be waited for here: itself, or in its own thread, which it would block, another one."""
@@ -242,9 +244,15 @@ def _serve(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> None
         loop.close()
 
 
-async def _next(items: AsyncIterator[Result]) -> Result:
-    # As a coroutine: what `anext` gives is only awaitable.
-    return await anext(items)
+async def _next(items: AsyncIterator[Result], turn: asyncio.Lock) -> Result:
+    # Asked in here: an iterator belongs to the loop in whose thread it is first asked.
+    async with turn:
+        return await anext(items)
+
+
+async def _closed(close: Callable[[], Awaitable[None]], turn: asyncio.Lock) -> None:
+    async with turn:
+        await close()
 
 
 def _stop() -> None:

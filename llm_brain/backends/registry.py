@@ -5,39 +5,58 @@ from __future__ import annotations
 import difflib
 import os
 import threading
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from llm_brain.backends import embedded
 from llm_brain.backends.contract import LanguageBackend
+from llm_brain.backends.environment import PROVIDERS, hosting_variables, read_env_file
+from llm_brain.backends.folders import local_folder
 from llm_brain.backends.local import LocalBackend
-from llm_brain.errors import ModelNameError, WeightsError
+from llm_brain.errors import MissingKeyError, ModelNameError
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.language_models.llms import BaseLLM
 
-    from llm_brain.backends.openai import OpenAIBackend
-
 LOCAL: Final = "local"
-KNOWN_FORMS: Final = (LOCAL, "hf:PATH", "openai:MODEL", "recorded:PATH")
-"""How models are named: the embedded one, a transformers folder, a model at OpenAI or at `$OPENAI_BASE_URL`, a recording."""
+HUMAN: Final = "human"
+KNOWN_FORMS: Final = (
+    LOCAL,
+    "hf:PATH",
+    *(provider.form for provider in PROVIDERS.values()),
+    HUMAN,
+    "recorded:PATH",
+    "config:NAME",
+    "PATH.yaml",
+)
+"""How models are named: the embedded one, a transformers folder, hosted ones, a person, a recording, a config."""
+
+NO_KEY: Final = "EMPTY"
+"""What servers without keys are sent, by convention."""
+
+_YAML: Final = (".yaml", ".yml")
 
 
-def resolve_model(model: str | LanguageBackend | BaseChatModel | BaseLLM) -> LanguageBackend:
+def resolve_model(
+    model: str | os.PathLike[str] | Mapping[str, Any] | LanguageBackend | BaseChatModel | BaseLLM,
+) -> LanguageBackend:
     """Turn whatever names a model into a backend. Loads no weights and opens no connection.
 
     Models are shared: the same name gives the same backend, so weights are in memory once, and hosted models keep their
-    connections. Another `$OPENAI_BASE_URL` or `$OPENAI_API_KEY` makes another model of the same name.
+    connections. Another key or address in the environment, or another content of a config's file, makes another model of the
+    same name. Keys are also taken from a `.env` file, see `llm_brain.backends.environment`.
 
     Args:
-        model: A name in one of `KNOWN_FORMS`, a backend, which comes back as it is, or any LangChain model.
+        model: A name in one of `KNOWN_FORMS`, the path of a config, its content (a mapping), a backend, which comes back as it
+            is, or any LangChain model.
 
     Raises:
         ModelNameError: It is none of these; the message says which name is nearest.
         WeightsError: The model's files are not on this machine, or are damaged; the message holds the command that helps.
         MissingKeyError: A hosted model was named and no key is set.
-        DataError: A recording was named that is not there, or is none.
+        DataError: A recording or a config was named that is not there, or is none.
 
     Example:
         >>> resolve_model("local").model_id
@@ -47,17 +66,9 @@ def resolve_model(model: str | LanguageBackend | BaseChatModel | BaseLLM) -> Lan
     """
     if isinstance(model, LanguageBackend):
         return model
-    if not isinstance(model, str):
-        return _wrapped(model)
-    check_model_name(model)
-    kind, _, rest = model.partition(":")
-    if kind == "openai":
-        return _hosted(rest)
-    if kind == "recorded":
-        from llm_brain.backends.recorded import RecordedBackend
-
-        return RecordedBackend(Path(rest).expanduser())
-    return _embedded() if kind == LOCAL else _folder(rest)
+    if isinstance(model, str):
+        return _named(model)
+    return _configured(model) if isinstance(model, os.PathLike | Mapping) else _wrapped(model)
 
 
 def check_model_name(name: str) -> None:
@@ -74,52 +85,132 @@ def check_model_name(name: str) -> None:
         llm_brain.errors.ModelNameError: unknown model 'hf': did you mean 'hf:PATH'? Known: 'local', ...
     """
     kind, colon, rest = name.partition(":")
-    if name == LOCAL or (kind in ("hf", "openai", "recorded") and rest.strip()):
+    heads = {form.partition(":")[0]: form for form in KNOWN_FORMS if not form.endswith(_YAML)}
+    if name in (LOCAL, HUMAN) or (":" in heads.get(kind, "") and rest.strip()):
         return
-    heads = {form.partition(":")[0]: form for form in KNOWN_FORMS}
+    if name.endswith(_YAML) and kind not in heads:
+        return
     near = difflib.get_close_matches(kind.strip().casefold(), heads, n=1)
     meant = "."
     if near:
         form = heads[near[0]]
-        suggestion = f"{near[0]}:{rest}" if colon and rest.strip() and form != LOCAL else form
+        suggestion = f"{near[0]}:{rest}" if colon and rest.strip() and ":" in form else form
         meant = f": did you mean {suggestion!r}?"
     message = f"unknown model {name!r}{meant} Known: {', '.join(map(repr, KNOWN_FORMS))}"
     raise ModelNameError(message)
 
 
-_sharing: Final = threading.Lock()
-_shared: Final[dict[Path, LocalBackend]] = {}
-_shared_hosted: Final[dict[tuple[str, str | None, str | None], OpenAIBackend]] = {}
+def hosted_backend(kind: str, model: str, *, base_url: str | None = None, api_key: str | None = None) -> LanguageBackend:
+    """Make the backend of a hosted model.
 
+    Args:
+        kind: Who hosts it, one of `PROVIDERS`.
+        model: The model's name, as its host knows it.
+        base_url: The server's address; the environment's, or the host's own, by default.
+        api_key: The key; the environment's by default.
 
-def _embedded() -> LocalBackend:
-    with _sharing:
-        folder = embedded.models_folder() / embedded.NAME
-        if folder not in _shared:
-            # The files' hashes are checked here, once a process.
-            _shared[folder] = LocalBackend(embedded.weights_folder(), model_id=embedded.NAME)
-        return _shared[folder]
+    Raises:
+        MissingKeyError: There is no key, and the host needs one.
 
+    Example:
+        >>> hosted_backend("openai", "qwen3-4b", base_url="http://127.0.0.1:8000/v1").model_id
+        'qwen3-4b'
+    """
+    read_env_file()
+    if kind == "anthropic":
+        from llm_brain.backends.anthropic import AnthropicBackend
 
-def _folder(path: str) -> LocalBackend:
-    folder = Path(path).expanduser().resolve()
-    if not (folder / "config.json").is_file():
-        message = f"{folder} holds no transformers model (no config.json): give the folder that `save_pretrained` wrote"
-        raise WeightsError(message)
-    with _sharing:
-        if folder not in _shared:
-            _shared[folder] = LocalBackend(folder)
-        return _shared[folder]
-
-
-def _hosted(name: str) -> OpenAIBackend:
+        return AnthropicBackend(model, base_url=base_url, api_key=api_key)
     from llm_brain.backends.openai import OpenAIBackend
 
-    place = name, os.environ.get("OPENAI_BASE_URL"), os.environ.get("OPENAI_API_KEY")
+    if kind == "openai":
+        return OpenAIBackend(model, base_url=base_url, api_key=api_key)
+    provider = PROVIDERS[kind]
+    key, own_address = api_key or provider.key, base_url or provider.own_address
+    if not key and not own_address:
+        message = (
+            f"no key for the model {model!r} at {provider.title}: set the environment variable "
+            f"{' or '.join(provider.key_variables)}, or write it into a .env file"
+        )
+        raise MissingKeyError(message)
+    # Without any key the backend would take OpenAI's, and send it to another company.
+    return OpenAIBackend(model, base_url=own_address or provider.url, api_key=key or NO_KEY)
+
+
+def shared(place: Hashable, make: Callable[[], LanguageBackend]) -> LanguageBackend:
+    """Return the backend of a place; made at the first time, and the same one from then on.
+
+    Args:
+        place: Everything that makes one backend another one.
+        make: Makes it.
+
+    Example:
+        >>> place = "a recording that is kept in memory"
+        >>> shared(place, lambda: resolve_model("local")) is shared(place, lambda: resolve_model("local"))
+        True
+    """
     with _sharing:
-        if place not in _shared_hosted:
-            _shared_hosted[place] = OpenAIBackend(name)
-        return _shared_hosted[place]
+        if place not in _shared:
+            _shared[place] = make()
+        return _shared[place]
+
+
+_sharing: Final = threading.RLock()
+_shared: Final[dict[Hashable, LanguageBackend]] = {}
+
+
+def _named(name: str) -> LanguageBackend:
+    check_model_name(name)
+    kind, _, rest = name.partition(":")
+    if kind in PROVIDERS:
+        return _hosted(kind, rest)
+    resolvers: dict[str, Callable[[], LanguageBackend]] = {
+        LOCAL: _embedded,
+        "hf": lambda: _folder(rest),
+        HUMAN: lambda: shared((HUMAN,), _person),
+        "recorded": lambda: _recording(rest),
+        "config": lambda: _configured(rest),
+    }
+    return resolvers.get(kind, lambda: _configured(name))()
+
+
+def _embedded() -> LanguageBackend:
+    # The files' hashes are checked here, once a process.
+    return shared(
+        embedded.models_folder() / embedded.NAME, lambda: LocalBackend(embedded.weights_folder(), model_id=embedded.NAME)
+    )
+
+
+def _folder(name: str) -> LanguageBackend:
+    found = local_folder(name)
+    return shared(found.path, lambda: LocalBackend(found.path, model_id=found.name))
+
+
+def _hosted(kind: str, name: str) -> LanguageBackend:
+    read_env_file()
+    return shared((kind, name, *PROVIDERS[kind].variables), lambda: hosted_backend(kind, name))
+
+
+def _recording(path: str) -> LanguageBackend:
+    from llm_brain.backends.recorded import RecordedBackend
+
+    return RecordedBackend(Path(path).expanduser())
+
+
+def _person() -> LanguageBackend:
+    from llm_brain.backends.human import HumanBackend
+
+    return HumanBackend()
+
+
+def _configured(source: str | os.PathLike[str] | Mapping[str, Any]) -> LanguageBackend:
+    from llm_brain.backends.configs import read_config
+
+    read_env_file()
+    config = read_config(source)
+    if config.is_embedded:
+        return _embedded()
+    return shared(("config", config.key, *hosting_variables()), config.backend)
 
 
 def _wrapped(model: object) -> LanguageBackend:

@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -77,13 +77,15 @@ class Call:
         while True:
             self._check_silence()
             fault: BackendError
+            await self._enter()
             try:
-                async with self._turn():
-                    answer = await self._within(ask())
+                answer = await self._within(ask())
             except BackendError as error:
                 fault = error
             else:
                 return self.finished(answer)
+            finally:
+                self._endpoint.leave()
             # Out here, so that what was caught, which may quote a key, is not attached to what is raised.
             await self.failed(fault)
 
@@ -101,8 +103,9 @@ class Call:
             self._check_silence()
             fault: BackendError
             text, heard = "", self._time
+            await self._enter()
             try:
-                async with self._turn(), aclosing(ask()) as pieces:
+                async with aclosing(ask()) as pieces:
                     while True:
                         piece = await self._within(anext(pieces))
                         heard = self._time
@@ -120,6 +123,8 @@ class Call:
                             return
             except BackendError as error:
                 fault = error
+            finally:
+                self._endpoint.leave()
             if fault.kind == "timeout" and text:
                 fault.raw = text
                 # Silent for half of the time or more: it has not been slow, it has stopped.
@@ -170,16 +175,14 @@ class Call:
             message = f"the server asked for silence for another {silence:.1f} s, which is longer than this call may take"
             raise self._told(BackendError(message, kind="rate_limit", retryable=True, retry_after=silence))
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None, None]:
+    async def _enter(self) -> None:
         self._sent = 0.0
         silence = self._endpoint.pause_left()
         waiting = time.monotonic()
-        async with self._endpoint.turn(tokens=self._tokens):
-            self._sent = time.monotonic()
-            if self._failed or silence:
-                self._time -= self._sent - waiting
-            yield
+        await self._endpoint.enter(self._tokens)
+        self._sent = time.monotonic()
+        if self._failed or silence:
+            self._time -= self._sent - waiting
 
     async def _within(self, work: Awaitable[Result]) -> Result:
         """Await something for as long as the call may still take."""

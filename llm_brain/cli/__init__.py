@@ -1,11 +1,24 @@
-"""The `llm-brain` command: one file a verb. What does not live here: anything that a program would want to call."""
+"""The `llm-brain` command: one file a verb.
+
+    ask       one question, and its answer as text or as a checked value (schema_file: the type that it is checked against)
+    models    which models there are, and fetching the embedded one
+    doctor    what is installed and set up, and whether it works (checks: what is looked at)
+    table     what lists look like on a terminal
+
+What does not live here: anything that a program would want to call.
+"""
 
 from __future__ import annotations
 
 import sys
+import warnings
+from io import TextIOWrapper
+from typing import TextIO
 
 import typer
 
+from llm_brain.cli.ask import ask
+from llm_brain.cli.doctor import doctor
 from llm_brain.cli.models import models
 from llm_brain.errors import LLMBrainError
 
@@ -15,12 +28,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command()(ask)
 app.add_typer(models, name="models")
-
-
-@app.callback()
-def root() -> None:
-    """Keep `models` a verb of its own while it is the only one."""
+app.command()(doctor)
 
 
 def main() -> None:
@@ -30,8 +40,33 @@ def main() -> None:
         >>> callable(main)
         True
     """
+    warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an answer may hold what a terminal's encoding has not
     try:
         app()
     except (LLMBrainError, OSError) as error:
-        print("llm-brain:", *str(error).split(), file=sys.stderr)
+        _say(str(error))
         sys.exit(1)
+
+
+def _show_warning(  # noqa: PLR0917 - Python calls it, and by position
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    del filename, lineno, file, line
+    # Other people's warnings are for those who write programs.
+    if category.__module__.partition(".")[0] == "llm_brain":
+        _say(f"warning: {message}")
+
+
+def _say(text: str) -> None:
+    from llm_brain.tracing.redaction import redact
+    from llm_brain.tracing.text import visible_text
+
+    print("llm-brain:", *visible_text(redact(text)).split(), file=sys.stderr)

@@ -1,18 +1,24 @@
-"""`llm-brain models`: which models are on this machine, and fetching the embedded one."""
+"""`llm-brain models`: which models there are, on this machine and elsewhere, and fetching the embedded one."""
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from llm_brain.errors import WeightsError
+from llm_brain.cli.table import Line, show_lines
+from llm_brain.errors import LLMBrainError
 
-models = typer.Typer(help="List the models on this machine, and fetch the embedded one.", no_args_is_help=True)
+models = typer.Typer(help="List the models there are, and fetch the embedded one.", invoke_without_command=True)
+
+_MOST_LISTED = 20
 
 
 class Embedded(StrEnum):
@@ -24,6 +30,36 @@ class Embedded(StrEnum):
     """
 
     SMOLLM2 = "smollm2"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of the list.
+
+    Attributes:
+        group: What kind of model it is.
+        name: What stands in `llm_strategy("...")`.
+        told: What model it is.
+        state: Whether it is ready, or what is to be done.
+        ready: Whether it can be asked now, as far as this machine can tell.
+
+    Example:
+        >>> Listed("Others", "human", "a person at the terminal", "ready", ready=True).name
+        'human'
+    """
+
+    group: str
+    name: str
+    told: str
+    state: str
+    ready: bool
+
+
+@models.callback()
+def models_root(context: typer.Context) -> None:
+    """List the models there are, and fetch the embedded one."""
+    if context.invoked_subcommand is None:
+        list_models()
 
 
 @models.command()
@@ -41,17 +77,76 @@ def fetch(
 
 
 @models.command("list")
-def list_models() -> None:
+def list_models(
+    servers: Annotated[bool, typer.Option("--servers", help="Ask the servers, too, which models they have.")] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="The longest time for all servers, in seconds.")] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
     """List the models that can be named, and whether they are ready."""
-    from llm_brain.backends import embedded
+    listed = [*_here(), *_hosted(), *(_of_servers(timeout, None if as_json else _MOST_LISTED) if servers else ()), *_others()]
+    if as_json:
+        print(json.dumps([asdict(line) for line in listed], ensure_ascii=False))
+    else:
+        show_lines(Line(line.group, "ok" if line.ready else "note", line.name, _told(line)) for line in listed)
 
+
+def _here() -> Iterator[Listed]:
+    from llm_brain.backends import embedded
+    from llm_brain.backends.folders import model_folders
+
+    group, told = "On this machine", "SmolLM2-135M-Instruct, embedded (Apache-2.0)"
     try:
-        state = f"ready, in {embedded.weights_folder()}"
-    except WeightsError as error:
-        state = str(error)
-    table = Table("name", "model")
-    table.add_column("state", overflow="fold")  # a path that is cut short cannot be copied
-    table.add_row("local", "SmolLM2-135M-Instruct, embedded (Apache-2.0)", state)
-    table.add_row("hf:PATH", "any causal language model in a transformers folder", "on this machine")
-    table.add_row("openai:MODEL", "OpenAI, or a compatible server at OPENAI_BASE_URL", "needs OPENAI_API_KEY")
-    Console().print(table)
+        yield Listed(group, "local", told, f"ready, in {embedded.weights_folder()}", ready=True)
+    except (LLMBrainError, OSError) as error:
+        yield Listed(group, "local", told, str(error), ready=False)
+    for folder in model_folders():
+        yield Listed(group, f"hf:{folder.name}", "a transformers folder", str(folder.path), ready=True)
+    yield Listed(group, "hf:PATH", "any transformers folder with a causal language model", "", ready=False)
+
+
+def _hosted() -> Iterator[Listed]:
+    from llm_brain.backends.address import Address
+    from llm_brain.backends.environment import PROVIDERS, read_env_file
+
+    read_env_file()
+    group = "Hosted"
+    for provider in PROVIDERS.values():
+        told = f"{provider.title}, at {Address(provider.own_address).shown}" if provider.own_address else provider.title
+        if provider.key_variable:
+            yield Listed(group, provider.form, told, f"{provider.key_variable} is set", ready=True)
+        elif provider.own_address:
+            yield Listed(group, provider.form, told, "without a key", ready=True)
+        else:
+            yield Listed(group, provider.form, told, f"set {' or '.join(provider.key_variables)}", ready=False)
+
+
+def _of_servers(timeout: float, most: int | None) -> Iterator[Listed]:
+    from llm_brain.backends.environment import PROVIDERS
+    from llm_brain.backends.servers import ask_servers
+
+    asked = [kind for kind, provider in PROVIDERS.items() if provider.key or provider.own_address]
+    if not asked:
+        print("llm-brain: no server is asked: there is neither a key nor an address", file=sys.stderr)
+    for answer in ask_servers(asked, timeout=timeout):
+        group = f"At {answer.url}"
+        for name in answer.models[:most]:
+            yield Listed(group, f"{answer.kind}:{name}", "", "", ready=True)
+        more = len(answer.models[most:]) if most else 0
+        if more:
+            yield Listed(group, f"{answer.kind}:...", f"and {more:,} more, which --json lists", "", ready=True)
+        if not answer.models:
+            yield Listed(group, f"{answer.kind}:...", answer.told, "", ready=False)
+
+
+def _others() -> Iterator[Listed]:
+    from llm_brain.backends.configs import config_names, config_title
+
+    yield Listed("Others", "human", "a person at the terminal", "", ready=True)
+    yield Listed("Others", "recorded:PATH", "the answers of a recording", "", ready=False)
+    for name in config_names():
+        yield Listed("Configs", f"config:{name}", config_title(name), "", ready=False)
+    yield Listed("Configs", "PATH.yaml", "a config of your own", "", ready=False)
+
+
+def _told(line: Listed) -> str:
+    return ": ".join(part for part in (line.told, line.state) if part)

@@ -39,7 +39,8 @@ def llm_strategy(model: str | LanguageBackend | Implementation | Any) -> Strateg
     An object is copied: the copy is of an implemented subclass, and has the same fields. A function becomes a typed function.
 
     Args:
-        model: A model's name ("local", "openai:MODEL", "hf:PATH"), a backend, a LangChain chat model, or an implementation.
+        model: A model's name ("local", "openai:MODEL", "anthropic:MODEL", "hf:PATH", "human", "config:NAME", "PATH.yaml"), a
+            config as a mapping, a backend, a LangChain chat model, or an implementation.
 
     Raises:
         DefinitionError: A member without a body lacks a docstring or an annotation; said at decoration.

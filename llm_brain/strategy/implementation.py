@@ -294,5 +294,6 @@ class _Question:
 
 def _again(first: Request, reply: str, problem: str) -> Request:
     # Only the last failure is shown, so that the prompt does not grow with the attempts.
-    turns = (Message("assistant", reply), Message("user", f"That does not fit: {problem}. Answer again."))
+    said = reply.encode("utf-8", "replace").decode()  # half a character cannot be sent back
+    turns = (Message("assistant", said), Message("user", f"That does not fit: {problem}. Answer again."))
     return replace(first, messages=(*first.messages, *turns))

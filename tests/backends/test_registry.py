@@ -13,6 +13,8 @@ import pytest
 
 import llm_brain.errors
 from llm_brain.backends import Attempt, LanguageBackend, LocalBackend, Message, OpenAIBackend, Reply, Request, resolve_model
+from llm_brain.backends.environment import PROVIDERS
+from llm_brain.backends.hosted import HostedBackend
 from llm_brain.backends.registry import check_model_name
 from llm_brain.errors import BackendError, DataError, MissingKeyError, ModelNameError, ReplyError, WeightsError
 
@@ -58,6 +60,22 @@ def test_a_folder_without_a_model_is_an_error_at_once(tmp_path: Path) -> None:
         resolve_model(f"hf:{tmp_path}")
 
 
+def test_a_model_has_the_name_that_it_was_fetched_by(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    fetched = tmp_path / "models--someone--tiny"
+    for folder in ("refs", "snapshots"):
+        (fetched / folder).mkdir(parents=True)
+    (fetched / "refs" / "main").write_text(commit)
+    (fetched / "snapshots" / commit).symlink_to(tiny_folder)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    model = resolve_model("hf:someone/tiny")
+    assert isinstance(model, LocalBackend)
+    assert (model.model_id, model.count_tokens("four")) == ("someone/tiny", 4)
+    (fetched / "refs" / "main").write_text("../../../elsewhere")
+    with pytest.raises(WeightsError, match="no transformers model"):
+        resolve_model("hf:someone/tiny")
+
+
 def test_a_hosted_model_is_one_changed_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     model = resolve_model("openai:org/model:tag")
@@ -89,6 +107,51 @@ def test_a_hosted_model_without_a_key_says_what_to_set(monkeypatch: pytest.Monke
         resolve_model("openai:gpt-5-mini")
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "address", "kind"),
+    [
+        ("openai:m", "OPENAI_API_KEY", "https://api.openai.com/v1", "OpenAIBackend"),
+        ("anthropic:m", "ANTHROPIC_API_KEY", "https://api.anthropic.com", "AnthropicBackend"),
+        ("hf-hosted:m", "HF_API_TOKEN", "https://router.huggingface.co/v1", "OpenAIBackend"),
+        ("hf-hosted:m", "HF_TOKEN", "https://router.huggingface.co/v1", "OpenAIBackend"),
+    ],
+)
+def test_each_host_has_its_address_and_its_key(
+    monkeypatch: pytest.MonkeyPatch, name: str, key: str, address: str, kind: str
+) -> None:
+    for provider in PROVIDERS.values():
+        for variable in (provider.url_variable, *provider.key_variables):
+            monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(MissingKeyError, match=key):
+        resolve_model(name)
+    monkeypatch.setenv(key, "Zq7-Kd0_pW9xLm4T")
+    model = resolve_model(name)
+    assert isinstance(model, HostedBackend)
+    assert (type(model).__name__, model.model_id, model.base_url) == (kind, "m", address)
+    assert resolve_model(name) is model
+    monkeypatch.setenv(PROVIDERS[name.partition(":")[0]].url_variable, "http://127.0.0.1:1/v1")
+    elsewhere = resolve_model(name)
+    assert isinstance(elsewhere, HostedBackend)
+    assert elsewhere.base_url.startswith("http://127.0.0.1:1")
+
+
+def test_a_person_is_a_model() -> None:
+    assert resolve_model("human").model_id == "human"
+    assert resolve_model("human") is resolve_model("human")
+
+
+def test_a_config_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("model.yaml", "model.yml", "config:model.yaml", str(tmp_path / "model.yaml"), "hf/model.yaml"):
+        check_model_name(name)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"there is no config at model.yaml"):
+        resolve_model("model.yaml")
+    (tmp_path / "model.yaml").write_text("_target_: llm_brain.backends.HumanBackend\nmodel_id: me\n", encoding="utf-8")
+    assert resolve_model("model.yaml").model_id == "me"
+    assert resolve_model(Path("model.yaml")) is resolve_model("config:./model.yaml")
+    assert resolve_model("human").model_id == "human"
+
+
 def test_a_recording_is_a_model(tmp_path: Path) -> None:
     file = tmp_path / "hello.jsonl"
     check_model_name(f"recorded:{file}")
@@ -116,6 +179,13 @@ def test_a_backend_is_itself() -> None:
         ("hf: ", "'hf:PATH'"),
         ("recorded:", "'recorded:PATH'"),
         ("record:a.jsonl", "'recorded:a.jsonl'"),
+        ("anthropic", "'anthropic:MODEL'"),
+        ("antropic:claude", "'anthropic:claude'"),
+        ("hf_hosted:org/model", "'hf-hosted:org/model'"),
+        ("Human", "'human'"),
+        ("human:me", "'human'"),
+        ("confg:openai", "'config:openai'"),
+        ("config:", "'config:NAME'"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest_right_one(name: str, meant: str) -> None:
@@ -124,9 +194,9 @@ def test_a_wrong_name_is_answered_with_the_nearest_right_one(name: str, meant: s
     assert f"did you mean {meant}?" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["", " ", "xyzzy", ":", "anthropic:claude"])
+@pytest.mark.parametrize("name", ["", " ", "xyzzy", ":", "model.json", "http://127.0.0.1:8000/v1"])
 def test_a_name_like_no_other_is_answered_with_the_known_forms(name: str) -> None:
-    with pytest.raises(ModelNameError, match="Known: 'local', 'hf:PATH', 'openai:MODEL', 'recorded:PATH'"):
+    with pytest.raises(ModelNameError, match="Known: 'local', 'hf:PATH', 'openai:MODEL', 'anthropic:MODEL', 'hf-hosted:MODEL', "):
         resolve_model(name)
 
 
