@@ -12,18 +12,16 @@ import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
-from urllib.parse import urlsplit
 from weakref import finalize
 
 from pydantic_core import to_json
 
-from llm_brain.backends.address import Address
+from llm_brain.backends.connections import connector, noticing_the_end, proxy_of
 from llm_brain.backends.faults import causes, innermost
 from llm_brain.errors import BackendError
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession, TCPConnector
-    from aiohttp.connector import Connection
+    from aiohttp import ClientResponse, ClientSession
 
 LARGEST_REPLY: Final = 4 * 2**20
 """The most bytes of a reply, unpacked. A model's longest is a few hundred thousand; a page gone wrong may be endless."""
@@ -74,7 +72,7 @@ class HttpServer:
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, largest: int) -> Answer:
         fault: BackendError
         try:
-            with closing(await self._sent(method, path, body)) as response:
+            with closing(await self._sent(method, path, body)) as response, noticing_the_end(response):
                 return Answer(response.status, await self._read(response, largest), response.headers)
         except BackendError:
             raise
@@ -92,7 +90,7 @@ class HttpServer:
         """
         fault: BackendError | None = None
         try:
-            with closing(await self._sent("POST", path, body)) as response:
+            with closing(await self._sent("POST", path, body)) as response, noticing_the_end(response):
                 await self._refuse(response)
                 cutter = _LineCutter()
                 size = 0
@@ -126,7 +124,7 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         opened = self._sessions.get(loop)
         if opened is None or opened.session.closed:
-            proxy, to_proxy = _proxy(self.url)
+            proxy, to_proxy = proxy_of(self.url)
             session = self._session(proxy, to_proxy)
             opened = _Opened(session, _until_the_loop_ends(self._sessions, session), to_proxy)
             self._sessions[loop] = opened
@@ -142,7 +140,7 @@ class HttpServer:
         return ClientSession(
             headers={**self._headers, **seen},
             timeout=ClientTimeout(),
-            connector=_connector(),
+            connector=connector(),
             cookie_jar=DummyCookieJar(),
             proxy=proxy,
         )
@@ -244,39 +242,6 @@ def _close_all(sessions: _Sessions) -> None:
     for loop, opened in list(sessions.items()):
         if loop.is_running():
             loop.call_soon_threadsafe(loop.create_task, opened.keeper.aclose())
-
-
-def _connector() -> TCPConnector:
-    from aiohttp import TCPConnector
-
-    class Connector(TCPConnector):
-        """Never uses a connection again on which more came than was asked for: it would be taken for the next answer."""
-
-        async def _get(self, *args: Any) -> Connection | None:
-            while (connection := await super()._get(*args)) is not None:
-                if connection.protocol is None or not connection.protocol.should_close:
-                    break
-                connection.close()
-            return connection
-
-    # How many calls are in flight is for callers to say.
-    return Connector(limit=0)
-
-
-def _proxy(url: str) -> tuple[str | None, Mapping[str, str] | None]:
-    """Find the proxy that the environment names for an address, and the header that signs in there.
-
-    Its user and password go apart, as messages quote the rest.
-    """
-    from urllib.request import getproxies, proxy_bypass
-
-    parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    if not proxy or proxy_bypass(parts.netloc):
-        return None, None
-    named = Address(proxy)
-    user = named.sign_in(None)
-    return named.plain, {"Proxy-Authorization": user["Authorization"]} if user else None
 
 
 def _at(url: str, path: str) -> str:
