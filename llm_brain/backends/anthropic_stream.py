@@ -62,6 +62,7 @@ class StreamedMessage:
         self._input = ""  # a tool's input, where it came at once
         self._counts: dict[str, Any] = {}
         self._has_begun = False
+        self._begun: set[int] = set()  # the reply's parts
         self._has_counts = False
         self._size = 0
 
@@ -78,6 +79,7 @@ class StreamedMessage:
         if body.get("error") or body.get("type") == "error":
             fault = fault_in_reply(body.get("error"), model=self._model, base_url=self._address)
             if not self._has_text or fault.kind in ("auth", "quota"):
+                fault.raw, fault.usage = "".join(self._pieces or self._aside) or None, usage_of(self._counts)
                 raise fault
             broken = self._broken(str(fault), kind="incomplete", retryable=fault.retryable)
             broken.code, broken.status = fault.code, fault.status
@@ -143,6 +145,12 @@ class StreamedMessage:
         self._counts |= _part(message, "usage")
 
     def _take_block(self, block: Mapping[str, Any], index: object) -> str:
+        if self.finished:
+            return ""
+        if isinstance(index, int) and index in self._begun:
+            told = f"{self._address} began a part of the reply of {self._model!r} a second time"
+            raise self._broken(told, kind="incomplete")
+        self._begun |= {index} if isinstance(index, int) else set()
         if block.get("type") == "tool_use" and self._has_tool and self._tool is None and isinstance(index, int):
             self._tool = index
             given = block.get("input")
@@ -152,6 +160,8 @@ class StreamedMessage:
         return ""
 
     def _take_delta(self, delta: Mapping[str, Any], index: object) -> str:
+        if self.finished:
+            return ""  # the reply is at its end: what comes behind it comes twice
         if isinstance(delta.get("text"), str) and delta.get("type") == "text_delta":
             return self._add_text(delta["text"])
         piece = delta.get("partial_json")

@@ -161,8 +161,7 @@ _OK: Final = 200
 
 def _of_answer(answer: Reply | Choice | Embeddings) -> tuple[Usage, int]:
     """Tell the tokens that are known, and how many requests took tokens that are not."""
-    attempts = () if isinstance(answer, Embeddings) else answer.failed
-    known, lost = _of_attempts(attempts)
+    known, lost = _of_attempts(answer.failed)
     return (known, lost + 1) if answer.usage is None else (answer.usage, lost)
 
 

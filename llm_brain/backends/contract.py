@@ -150,6 +150,7 @@ class Embeddings:
         model: The model that made them.
         usage: Tokens, None when unknown.
         cached: Whether all of them were kept from earlier calls.
+        failed: The attempts that gave no answer before this one was given.
 
     Example:
         >>> import numpy
@@ -161,6 +162,7 @@ class Embeddings:
     model: str
     usage: Usage | None = None
     cached: bool = False
+    failed: tuple[Attempt, ...] = ()
 
 
 class LanguageBackend(ABC):

@@ -41,6 +41,22 @@ _FASTCHAT: Final[Mapping[str, int]] = {
     "42903": 503,
     **{str(code): 500 for code in range(50001, 50007)},
 }
+_BY_WORD: Final[Mapping[str, int]] = {
+    "authentication_error": 401,
+    "content_filter": 400,
+    "content_policy_violation": 400,
+    "context_length_exceeded": 400,
+    "insufficient_quota": 429,
+    "invalid_api_key": 401,
+    "invalid_request_error": 400,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "permission_denied": 403,
+    "permission_error": 403,
+    "quota_exceeded": 429,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+}
 _FILTERED: Final = re.compile(r"blocked by (the )?content filter")
 _BY_STATUS: Final[Mapping[int, FaultKind]] = {
     401: "auth",
@@ -106,9 +122,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         said = headers.get(name)
         if said is None:
             continue
-        try:
+        if re.fullmatch(r"\s*\d+(\.\d+)?\s*", said, re.ASCII):
             seconds = float(said) / scale
-        except ValueError:
+        else:
             moment = _date(said)
             # By the server's own clock, where it shows it: ours may be wrong.
             seconds = math.nan if moment is None else moment - (_date(headers.get("date", "")) or time.time())
@@ -125,8 +141,8 @@ def fault_in_body(error: Any, *, model: str, base_url: str) -> BackendError:
         >>> fault_in_body(body, model="m", base_url="http://127.0.0.1/v1").kind
         'rate_limit'
     """
-    code = str(error.get("code") or error.get("status")) if isinstance(error, dict) else ""
-    status = _FASTCHAT.get(code) or (int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500)
+    words = [str(error.get(name)) for name in ("code", "status", "type")] if isinstance(error, dict) else []
+    status = next((found for word in words if (found := _status_of(word))), 500)
     from llm_brain.backends.http import Answer
 
     return status_fault(Answer(status, json.dumps({"error": error}).encode(), {}), model=model, base_url=base_url)
@@ -148,6 +164,13 @@ def error_in(body: Mapping[str, Any]) -> Any:
     if body.get("error_code"):  # FastChat, in a stream
         return {"message": str(body.get("text")), "code": body["error_code"]}
     return None
+
+
+def _status_of(word: str) -> int:
+    """Tell the status that a word of an error body stands for; 0 where it stands for none."""
+    if word in _FASTCHAT or word in _BY_WORD:
+        return _FASTCHAT.get(word) or _BY_WORD[word]
+    return int(word) if re.fullmatch("[45][0-9][0-9]", word) else 0
 
 
 def clipped(text: str | bytes) -> str:
@@ -204,14 +227,16 @@ def _provider_words(content: bytes) -> tuple[str, str, str]:
     """Take the message, the code and the type out of an error body; or quote it, where it is none."""
     try:
         body = json.loads(content)
+        body = body[0] if isinstance(body, list) and body else body
         # vLLM and FastChat put what others call the error at the top.
         error = body.get("error", body)
         if isinstance(error, str):
             return clipped(error), "", ""
-        code, kind = (str(error.get(name) or "") for name in ("code", "type"))
-        return clipped(f"{error['message']} (code {code})" if code else str(error["message"])), code, kind
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        code, kind, message = (error.get(name) for name in ("code", "type", "message"))
+    except (ValueError, TypeError, AttributeError, IndexError, KeyError, RecursionError):
         return clipped(content), "", ""
+    told = clipped(content) if message is None else clipped(str(message))
+    return f"{told} (code {code})" if code else told, str(code or ""), str(kind or "")
 
 
 def _date(said: str) -> float | None:

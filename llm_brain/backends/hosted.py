@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import math
+import re
 import warnings
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
@@ -28,7 +29,7 @@ from llm_brain.backends.limits import Limits, shared_endpoint
 from llm_brain.backends.pieces import Hiding
 from llm_brain.backends.portal import portal
 from llm_brain.backends.retrying import AdaptedError, Call
-from llm_brain.backends.server_events import read_events, undoubled
+from llm_brain.backends.server_events import Pairs, read_events, undoubled
 from llm_brain.errors import BackendError, DefinitionError
 from llm_brain.tracing.redaction import REDACTED, SHORTEST_SECRET, keep_secret, redact
 
@@ -56,6 +57,10 @@ class Server(Protocol):
 
     async def get(self, path: str) -> Answer:
         """Get what is at a path."""
+        ...
+
+    async def prepare(self) -> None:
+        """Do now what would make the first request wait."""
         ...
 
     async def close(self) -> None:
@@ -191,6 +196,7 @@ class HostedBackend(LanguageBackend):
     async def achat_completion(self, request: Request) -> Reply:
         """Ask the server, awaited."""
         self._check(request)
+        await self._server.prepare()
         refused = set(self._refused)
         return await self._call(self._tokens(request)).answer(lambda: self._ask(request, refused))
 
@@ -205,6 +211,7 @@ class HostedBackend(LanguageBackend):
     async def astream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
         """Ask the server, and give the reply piece by piece, awaited."""
         self._check(request)
+        await self._server.prepare()
         refused = set(self._refused)
         call = self._call(self._tokens(request))
         async with aclosing(call.stream(lambda: self._ask_streamed(request, refused))) as pieces:
@@ -248,10 +255,17 @@ class HostedBackend(LanguageBackend):
 
     async def _ask(self, request: Request, refused: set[str]) -> Reply:
         answer = await self._post(self._path, self._body(request, streamed=False), refused)
-        reply = self._read(answer.content, request)
-        reply = self._cleaned(reply)
+        reply = self._cleaned(self._read_answer(answer, request))
         self._look_at(request, reply)
         return reply
+
+    def _read_answer(self, answer: Answer, request: Request) -> Reply:
+        fault: BackendError
+        try:
+            return self._read(answer.content, request)
+        except BackendError as error:
+            fault = error
+        raise _with_source(fault, answer)
 
     async def _post(self, path: str, whole: dict[str, Any], refused: set[str], *, largest: int = LARGEST_REPLY) -> Answer:
         """Post a body without what was refused, and check that the answer is a success."""
@@ -263,26 +277,28 @@ class HostedBackend(LanguageBackend):
         return answer
 
     def _refusal(self, answer: Answer, body: dict[str, Any], refused: set[str]) -> BackendError:
-        fault = self._fault(answer)
+        fault = _with_source(self._fault(answer), answer)
         found = self._newly_refused(answer, body, refused)
         if not found:
             return fault
         refused |= found
-        if not self.retries:  # the next call is the first chance to do without
+        if len(refused - self._refused) > self.retries:  # the next call is the first chance to do without
             self._refused |= refused
-        return AdaptedError(str(fault), kind=fault.kind, retryable=True, code=fault.code, status=fault.status)
+        return AdaptedError(str(fault), kind=fault.kind, retryable=True, code=fault.code, status=fault.status, raw=fault.raw)
 
     async def _ask_streamed(self, request: Request, refused: set[str]) -> AsyncGenerator[str | Reply, None]:
         body = self._without(self._body(request, streamed=True), refused)
         reader = self._reader(request)
         hiding = Hiding(self._long_secrets)
+        pairs = Pairs()
         ended: Reply | BackendError
-        said = 0
+        said, status = 0, None
         try:
             async with aclosing(undoubled(read_events(self._server.lines(self._path, body)))) as events:
                 while (event := await self._next(events, reader)) is not None:
                     self._refused |= refused
-                    piece = hiding.feed(reader.take(event))
+                    status = 200
+                    piece = hiding.feed(pairs.seen(reader.take(event)))
                     if piece:
                         yield piece
                         said += len(piece)
@@ -291,7 +307,11 @@ class HostedBackend(LanguageBackend):
             ended = self._refusal(error.answer, body, refused)
         except BackendError as error:
             ended = reader.end(error)
+        if pairs.are_twins:
+            message = f"{self.base_url} sent each piece of the reply twice"
+            ended = BackendError(message, kind="incomplete", retryable=True, perhaps_billed=True)
         if isinstance(ended, BackendError):
+            ended.status = ended.status or status
             raise ended
         reply = self._cleaned(ended)
         self._look_at(request, reply)
@@ -332,8 +352,9 @@ class HostedBackend(LanguageBackend):
         self._look_at_model(reply.model)
 
     def _look_at_model(self, served: str) -> None:
-        # A name that goes on is the same model's: a date, a version.
-        if served == self.model_id or served.startswith(self.model_id) or (self.model_id, served) in _told_of:
+        if served == self.model_id or (self.model_id, served) in _told_of:
+            return
+        if served.startswith(self.model_id) and _VERSION.fullmatch(served[len(self.model_id) :]):
             return
         _told_of.add((self.model_id, served))
         message = f"{self.base_url} answered with the model {served!r} where {self.model_id!r} was asked for"
@@ -353,6 +374,20 @@ class HostedBackend(LanguageBackend):
         error.raw = None if error.raw is None else _without(self._secrets, redact(error.raw))
         error.code = None if error.code is None else _without(self._secrets, redact(error.code))
         return error
+
+
+_LONGEST_RAW: Final = 16_384
+_VERSION: Final = re.compile(r"[-@:.](\d{4}-\d{2}-\d{2}|\d{3,8}|v?\d+|latest)")
+"""What a server may add to a model's name: a date, a version."""
+
+
+def _with_source(fault: BackendError, answer: Answer) -> BackendError:
+    """Keep with a fault what it was read out of."""
+    fault.status = fault.status or answer.status
+    if fault.raw is None and answer.content:
+        # Redacted before it is cut, so that no key is cut in two and its head kept.
+        fault.raw = redact(answer.content[: 2 * _LONGEST_RAW].decode("utf-8", "replace"))[:_LONGEST_RAW]
+    return fault
 
 
 _told_of: Final[set[tuple[str, str]]] = set()

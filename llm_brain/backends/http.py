@@ -8,9 +8,10 @@ that is for the one who makes the call, and knows how long it may take as a whol
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from weakref import finalize
 
@@ -23,6 +24,7 @@ from llm_brain.errors import BackendError
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
+_LARGE: Final = 2**20
 LARGEST_REPLY: Final = 4 * 2**20
 """The most bytes of a reply, unpacked. A model's longest is a few hundred thousand; a page gone wrong may be endless."""
 
@@ -109,6 +111,11 @@ class HttpServer:
         if fault is not None:
             raise fault
 
+    async def prepare(self) -> None:
+        """Open what this loop's requests go through, so that the first one is sent as soon as it may be."""
+        with suppress(Exception):  # the first request says what is wrong
+            await self._open()
+
     async def close(self) -> None:
         """Close this loop's connections."""
         opened = self._sessions.get(asyncio.get_running_loop())
@@ -117,7 +124,9 @@ class HttpServer:
 
     async def _sent(self, method: str, path: str, body: Mapping[str, Any] | None) -> ClientResponse:
         session, _, to_proxy = await self._open()
-        data = None if body is None else to_json(body)
+        data: bytes | io.BytesIO | None = None if body is None else to_json(body)
+        if isinstance(data, bytes) and len(data) > _LARGE:
+            data = io.BytesIO(data)  # as a file, it is sent in parts, and other calls are not held up
         return await session.request(method, _at(self.url, path), data=data, allow_redirects=False, proxy_headers=to_proxy)
 
     async def _open(self) -> _Opened:
@@ -259,7 +268,9 @@ def _fault_of(error: Exception, url: str) -> BackendError:
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
         message = f"{url} sent a damaged reply: {innermost(error)}"
         return BackendError(message, kind="protocol", retryable=True, perhaps_billed=True)
-    if isinstance(error, aiohttp.ClientError | OSError) and not isinstance(error, aiohttp.InvalidURL):
+    if isinstance(error, aiohttp.ClientError | OSError) and not isinstance(
+        error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError
+    ):
         # A certificate that does not fit now will not fit at the next attempt.
         final = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error))
         is_begun = not isinstance(error, aiohttp.ClientConnectorError)

@@ -20,6 +20,8 @@ from weakref import WeakValueDictionary
 
 from llm_brain.errors import DefinitionError
 
+LONGEST_SILENCE: Final = 3600.0
+"""The longest time that a server's wish for silence is kept without asking again, in seconds."""
 _SLACK: Final = 1.02
 """Requests are that much farther apart than the rate says: they arrive less evenly than they are sent."""
 
@@ -54,6 +56,9 @@ class Limits:
             if value is not None and not value > 0:
                 message = f"{name} must be above 0, got {value!r}; None sets no limit"
                 raise DefinitionError(message)
+
+
+NO_LIMITS: Final = Limits()
 
 
 class Endpoint:
@@ -112,7 +117,7 @@ class Endpoint:
         """
         with self._state.lock:
             now = time.monotonic()
-            self._state.silent_until = max(self._state.silent_until, now + seconds)
+            self._state.silent_until = max(self._state.silent_until, now + min(seconds, LONGEST_SILENCE))
             if since >= self._state.halved:
                 self._state.most = max(1.0, min(self._state.most, self._state.flying) / 2)
                 self._state.halved = now

@@ -118,6 +118,7 @@ class OpenAIBackend(HostedBackend):
     async def achoose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
         """Choose one of the options, awaited."""
         self._check(request)
+        await self._server.prepare()
         question = OptionQuestion(request, options, self._habits, model=self.model_id, enforces_schema=self.enforces_schema)
         refused = set(self._refused)
         return await self._call(self._tokens(request)).answer(lambda: self._ask_for_option(question, refused))
@@ -145,7 +146,7 @@ class OpenAIBackend(HostedBackend):
         fault: BackendError
         try:
             answer = await self._post(self._path, {**self._body(put, streamed=False), **fields}, refused)
-            reply = self._read(answer.content, put)
+            reply = self._read_answer(answer, put)
         except BackendError as error:
             fault = question.told(error)
         else:
@@ -185,7 +186,7 @@ class OpenAIBackend(HostedBackend):
             message = f"{self.base_url} did not answer with a chat completion: {clipped(content)}"
             raise BackendError(message, kind="protocol", retryable=True, perhaps_billed=True)
         choices = body.get("choices")
-        if error is not None and not choices:
+        if error is not None:
             raise fault_in_body(error, model=self.model_id, base_url=self.base_url)
         usage = usage_of(body.get("usage"))
         if not choices:
@@ -199,8 +200,8 @@ class OpenAIBackend(HostedBackend):
         finish = choice.get("finish_reason")
         try:
             text = self._text(said, finish)
-        except BackendError as error:
-            error.usage = usage
+        except BackendError as fault:
+            fault.usage = usage
             raise
         return Reply(text, _word(finish) or "unknown", _word(body.get("model")) or self.model_id, usage)
 
@@ -209,6 +210,9 @@ class OpenAIBackend(HostedBackend):
         if isinstance(refusal, str) and refusal:
             message = f"{self.model_id!r} declined to answer: {clipped(refusal)}"
             raise BackendError(message, kind="refusal", raw=refusal)
+        if finish == "error":
+            message = f"{self.base_url} says that the reply of {self.model_id!r} ended in an error: {clipped(str(text or ''))}"
+            raise BackendError(message, kind="server", retryable=True, raw=text if isinstance(text, str) else None)
         if finish == "content_filter":
             told = text if isinstance(text, str) and text else None
             message = f"the content filter of {self.base_url} held the reply back: {clipped(told or 'it gave no reason')}"

@@ -73,6 +73,9 @@ class OpenAIClient:
         for line in answer.content.splitlines():
             yield line
 
+    async def prepare(self) -> None:
+        """Do nothing: the client is there already."""
+
     async def close(self) -> None:
         """Leave the client open: it is the user's."""
 

@@ -119,7 +119,8 @@ def joined(parts: Sequence[Embeddings], model: str) -> Embeddings:
         raise BackendError(message, kind="protocol", retryable=True)
     known = [part.usage for part in parts if part.usage is not None]
     usage = sum(known, start=Usage(0, 0)) if len(known) == len(parts) else None
-    return Embeddings(np.concatenate([part.vectors for part in parts]), parts[-1].model, usage)
+    failed = tuple(attempt for part in parts for attempt in part.failed)
+    return Embeddings(np.concatenate([part.vectors for part in parts]), parts[-1].model, usage, failed=failed)
 
 
 def _in_order(data: Any, texts: int) -> list[Any]:

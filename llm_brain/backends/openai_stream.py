@@ -66,7 +66,12 @@ class StreamedReply:
         error = error_in(body)
         if error is not None:
             fault = fault_in_body(error, model=self._model, base_url=self._address)
-            raise self._broken(str(fault), kind="incomplete" if self._pieces else fault.kind, retryable=fault.retryable)
+            if not self._pieces or fault.kind in ("auth", "quota"):
+                fault.raw, fault.usage = "".join(self._pieces) or None, self._usage
+                raise fault
+            broken = self._broken(str(fault), kind="incomplete", retryable=fault.retryable)
+            broken.code, broken.status = fault.code, fault.status
+            raise broken
         if isinstance(body.get("model"), str):
             self._served = body["model"] or self._served
         self._usage = usage_of(body.get("usage")) or self._usage
@@ -85,10 +90,12 @@ class StreamedReply:
         Args:
             fault: What went wrong while it was read.
         """
-        on_the_way = fault is not None and fault.kind in ("connection", "protocol")
+        on_the_way = fault is not None and fault.kind in ("connection", "incomplete", "protocol")
         if fault is not None and not (on_the_way and self._pieces):
             return fault
         if self._finish is None:
+            if fault is not None and fault.kind == "incomplete":
+                return fault
             told = f"{self._address} ended the stream before the reply of {self._model!r} was at its end"
             return self._broken(str(fault or told), kind="incomplete")
         said = {"content": "".join(self._pieces) + self._half, "refusal": "".join(self._refusal)}
@@ -100,8 +107,10 @@ class StreamedReply:
             return error
 
     def _take_choice(self, choice: Mapping[str, Any]) -> str:
+        if self.finished:
+            return ""  # the reply is at its end: what comes behind it comes twice
         if isinstance(choice.get("finish_reason"), str):
-            self._finish, self.finished = choice["finish_reason"], True
+            self._finish, self.finished = choice["finish_reason"], bool(choice["finish_reason"])
         self.closed = "message" in choice  # not streamed: this is all
         delta = choice.get("delta") or choice.get("message")
         if not isinstance(delta, dict):

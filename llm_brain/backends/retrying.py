@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from llm_brain.attempts import Attempt
 from llm_brain.backends.contract import Choice, Embeddings, Reply
-from llm_brain.backends.limits import Endpoint
+from llm_brain.backends.limits import NO_LIMITS, Endpoint
 from llm_brain.errors import BackendError
 
 Answer = TypeVar("Answer", Reply, Choice, Embeddings)
@@ -60,6 +60,7 @@ class Call:
     ) -> None:
         self._endpoint = endpoint
         self._left = retries
+        self._longest_silence = timeout / (1 + retries)  # in the middle of a stream
         self._timeout = timeout
         self._tokens = tokens
         self._hide = hide
@@ -103,11 +104,12 @@ class Call:
             self._check_silence()
             fault: BackendError
             text, heard = "", self._time
+            self._sent = 0.0
             await self._enter()
             try:
                 async with aclosing(ask()) as pieces:
                     while True:
-                        piece = await self._within(anext(pieces))
+                        piece = await (self._soon(anext(pieces)) if text else self._within(anext(pieces)))
                         heard = self._time
                         if isinstance(piece, Reply):
                             text = piece.text
@@ -125,17 +127,19 @@ class Call:
                 fault = error
             finally:
                 self._endpoint.leave()
-            if fault.kind == "timeout" and text:
-                fault.raw = text
-                # Silent for half of the time or more: it has not been slow, it has stopped.
-                fault.kind = "incomplete" if heard >= self._timeout / 2 else "timeout"
+            if fault.kind == "timeout" and given and (self._failed or heard >= self._timeout / 2):
+                # It has stopped before, or was silent for half of the time or more: it has not only been slow.
+                fault.kind = "incomplete"
+            if given and fault.kind in ("connection", "protocol"):
+                fault.kind = "incomplete"
+            fault.raw = fault.raw or given or None
             await self.failed(fault)
 
     def finished(self, answer: Answer) -> Answer:
         """Tell an answer what it took."""
         self._endpoint.succeeded()
         if isinstance(answer, Embeddings):
-            return answer
+            return replace(answer, failed=tuple(self._failed))
         usage = answer.usage
         if usage is not None:
             usage = sum((attempt.usage for attempt in self._failed if attempt.usage is not None), start=usage)
@@ -179,9 +183,18 @@ class Call:
         self._sent = 0.0
         silence = self._endpoint.pause_left()
         waiting = time.monotonic()
-        await self._endpoint.enter(self._tokens)
-        self._sent = time.monotonic()
-        if self._failed or silence:
+        # Only the wait for a turn that the caller's own limits ask for is no part of the call.
+        counts = bool(self._failed or silence) or self._endpoint.limits == NO_LIMITS
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._time) if counts else None):
+                await self._endpoint.enter(self._tokens)
+                self._sent = time.monotonic()
+        if not self._sent:
+            self._time = 0.0
+            message = f"no turn to ask within {self._timeout:g} s: the server wants to be asked less"
+            wait = self._endpoint.pause_left() or None
+            raise self._told(BackendError(message, kind="rate_limit", retryable=True, retry_after=wait))
+        if counts:
             self._time -= self._sent - waiting
 
     async def _within(self, work: Awaitable[Result]) -> Result:
@@ -196,6 +209,22 @@ class Call:
         self._time = 0.0
         message = f"no whole answer within {self._timeout:g} s: raise `timeout`, or ask for less"
         raise BackendError(message, kind="timeout", retryable=True, perhaps_billed=True)
+
+    async def _soon(self, work: Awaitable[Result]) -> Result:
+        """Await the next piece of a stream that has begun to speak."""
+        if self._time <= self._longest_silence:
+            return await self._within(work)
+        left, self._time = self._time - self._longest_silence, self._longest_silence
+        try:
+            return await self._within(work)
+        except BackendError as error:
+            stalled = error.kind == "timeout"
+            if not stalled:
+                raise
+        finally:
+            self._time += left
+        message = f"the stream stalled: nothing came for {self._longest_silence:.3g} s"
+        raise BackendError(message, kind="incomplete", retryable=True, perhaps_billed=True)
 
     def _told(self, error: BackendError) -> BackendError:
         if isinstance(error, AdaptedError):  # it would have been worth another try, and there was none left

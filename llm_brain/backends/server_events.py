@@ -6,12 +6,14 @@ The format is that of the HTML standard's section on server-sent events, of whic
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
 
 from pydantic_core import from_json
 
+_LONGEST_NUMBER: Final = 4000
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _FIELDS: Final = (b":", b"data", b"event", b"id", b"retry")
 
@@ -101,6 +103,42 @@ async def _singles(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes,
         yield event
 
 
+class Pairs:
+    """Notices whether the pieces of a reply come as pairs of equals: somebody sends each one twice.
+
+    A model's own words are no such pairs, once there are enough of them.
+
+    Example:
+        >>> pairs = Pairs()
+        >>> for piece in ("Hel", "Hel", "lo", "lo", "!", "!"):
+        ...     _ = pairs.seen(piece)
+        >>> pairs.are_twins
+        True
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._last = ""
+        self._different: set[str] = set()
+        self._are_equal = True
+
+    @property
+    def are_twins(self) -> bool:
+        """Whether all have been pairs so far, enough of them and different ones."""
+        return self._are_equal and self._count % 2 == 0 and len(self._different) >= 3  # noqa: PLR2004
+
+    def seen(self, piece: str) -> str:
+        """Look at a piece, and return it."""
+        if piece and self._are_equal:
+            self._count += 1
+            if self._count % 2:
+                self._last = piece
+            else:
+                self._are_equal = piece == self._last
+                self._different.add(piece)
+        return piece
+
+
 def read_json(content: bytes) -> Any:
     r"""Read JSON that may be on the border of what is allowed; None where it is none.
 
@@ -113,6 +151,7 @@ def read_json(content: bytes) -> Any:
     except ValueError:
         pass
     try:
-        return json.loads(content)
+        # A number of thousands of digits is not read, which costs time that grows with their square.
+        return json.loads(content, parse_int=lambda digits: int(digits) if len(digits) < _LONGEST_NUMBER else math.inf)
     except (ValueError, RecursionError):
         return None

@@ -87,6 +87,7 @@ class TracedBackend(Layer):
             answers.append(embeddings)
             if here.recording:
                 self._tell_source(here, embeddings)
+                _tell_tries(here, embeddings.failed)
         return embeddings
 
     def around_stream(self, request: Request, inner: Asking) -> AsyncGenerator[str | Reply, None]:

@@ -230,7 +230,7 @@ class ModelImplementation:
             except ValidationError as error:
                 tried.misfit(explain(error))
                 message = f"{spec.qualified_name}: {self.name!r} chose {chosen!r}, which does not fit: {tried.failures[-1]}"
-                raise ReplyError(message, raw=choice.option, attempts=tried.failures, usage=tried.usage) from error
+                raise ReplyError(message, raw=choice.option, attempts=tried.attempts, usage=tried.usage) from error
         return self._details(tried, value, choice.option.strip(), shown)
 
     async def _choice(self, tried: Tried, first: Request, texts: Sequence[str], asking: Asking) -> Choice:

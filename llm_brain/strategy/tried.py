@@ -23,6 +23,7 @@ class Tried:
 
     Attributes:
         failures: The replies that did not fit, oldest first.
+        attempts: Every request that failed, and every reply that did not fit, oldest first.
         usage: Tokens of all replies; None where a server did not tell them.
         cost: What they cost, in US dollars; None where a price is not known. What was kept from earlier costs nothing.
         cached: Whether all of them were kept from earlier calls.
@@ -41,6 +42,7 @@ class Tried:
 
     def __init__(self, spec: FunctionSpec, backend: LanguageBackend) -> None:
         self.failures: list[Attempt] = []
+        self.attempts: list[Attempt] = []
         self.usage: Usage | None = Usage(0, 0)
         self.cost: float | None = 0.0
         self.cached = True
@@ -53,6 +55,7 @@ class Tried:
         self.usage = None if self.usage is None or answer.usage is None else self.usage + answer.usage
         self.cached = self.cached and answer.cached
         self.notes += answer.notes
+        self.attempts.extend(answer.failed)
         if not answer.cached and self.cost is not None:
             cost = self._backend.cost(answer.usage, answer.model)
             self.cost = None if cost is None else self.cost + cost
@@ -60,7 +63,7 @@ class Tried:
     def misfit(self, error: Exception | str, reply: Reply | None = None) -> None:
         """Note that a reply does not fit."""
         duration, usage = (0.0, None) if reply is None else (reply.latency or 0.0, reply.usage)
-        self.failures.append(Attempt(str(error), "validation", duration=duration, usage=usage))
+        self._unfit(Attempt(str(error), "validation", duration=duration, usage=usage))
 
     def failed(self, error: BackendError) -> None:
         """Note that a model answered a question with options by none of them."""
@@ -68,7 +71,8 @@ class Tried:
         self.cached = False
         cost = self._backend.cost(error.usage, self._backend.model_id)
         self.cost = None if self.cost is None or cost is None else self.cost + cost
-        self.failures.append(Attempt(str(error), "validation", usage=error.usage))
+        self.attempts.extend(error.attempts)
+        self._unfit(Attempt(str(error), "validation", usage=error.usage))
 
     def cut(self, reply: Reply) -> BackendError:
         """Build the error for a reply that the length limit cut off."""
@@ -77,12 +81,12 @@ class Tried:
             f"{self._spec.sampling.max_tokens} tokens: declare a higher one by `@sampled(..., max_tokens=...)`"
         )
         failed = Attempt(message, "length", duration=reply.latency or 0.0, usage=reply.usage)
-        return BackendError(message, kind="length", raw=reply.text, attempts=[*self.failures, failed], usage=self.usage)
+        return BackendError(message, kind="length", raw=reply.text, attempts=[*self.attempts, failed], usage=self.usage)
 
     def extended(self, error: BackendError) -> BackendError:
         """Put into an error what had been tried before it."""
-        error.attempts = (*self.failures, *error.attempts)
-        if self.usage is not None and self.failures:
+        error.attempts = (*self.attempts, *error.attempts)
+        if self.usage is not None and self.attempts:
             error.usage = self.usage if error.usage is None else self.usage + error.usage
         return error
 
@@ -94,4 +98,8 @@ class Tried:
         message = f"{self._spec.qualified_name}: {asked} of {name!r} {verb} the return type; the last: {failures[-1]}"
         conversation: Sequence[Message] = (*request.messages, Message("assistant", raw))
         invalid = None if last is None else last.value
-        return ReplyError(message, raw=raw, attempts=failures, usage=self.usage, conversation=conversation, invalid=invalid)
+        return ReplyError(message, raw=raw, attempts=self.attempts, usage=self.usage, conversation=conversation, invalid=invalid)
+
+    def _unfit(self, attempt: Attempt) -> None:
+        self.failures.append(attempt)
+        self.attempts.append(attempt)

@@ -201,8 +201,8 @@ def test_a_stream_that_broke_off_before_its_first_piece_is_asked_for_again() -> 
 
 @pytest.mark.parametrize(
     ("pieces", "kind"),
-    [(["Hel", 9.0], "incomplete"), ([0.3, "Hel", 9.0], "timeout"), ([9.0], "timeout")],
-    ids=["stalled", "slow", "silent"],
+    [(["Hel", 9.0], "incomplete"), ([0.3, "Hel", 9.0], "incomplete"), (["s", 0.1] * 20, "timeout"), ([9.0], "timeout")],
+    ids=["stalled", "stalled late", "slow", "silent"],
 )
 def test_a_stream_that_stalls_is_told_from_one_that_is_slow(pieces: list[Any], kind: str) -> None:
     given, error = pieces_of(streaming(pieces)[0], timeout=0.5)
