@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
 
-from llm_brain.errors import DefinitionError
+from llm_brain.errors import BackendError, DefinitionError
 
 LONGEST_SILENCE: Final = 3600.0
 """The longest time that a server's wish for silence is kept without asking again, in seconds."""
@@ -88,11 +88,19 @@ class Endpoint:
         """
         return Turn(self, tokens)
 
-    async def enter(self, tokens: int) -> None:
-        """Wait until a request may be sent; `leave` has to follow."""
+    async def enter(self, tokens: int, *, patience: float = math.inf) -> None:
+        """Wait until a request may be sent; `leave` has to follow.
+
+        Args:
+            tokens: How many tokens the prompt and its reply may have.
+            patience: The longest silence that is waited for, in seconds.
+
+        Raises:
+            BackendError: The server asked for a longer one, perhaps while this call was waiting.
+        """
         await self._room()
         try:
-            await self._place(tokens)
+            await self._place(tokens, patience)
         except BaseException:
             self.leave()
             raise
@@ -162,12 +170,14 @@ class Endpoint:
                 continue
             self._state.flying += 1
 
-    async def _place(self, tokens: int) -> None:
+    async def _place(self, tokens: int, patience: float) -> None:
         # Places are given in the order of asking; who wakes up looks again, as there may have been a pause, or a late sender.
         place = self._reserved(tokens)
         while True:
             with self._state.lock:
                 now = time.monotonic()
+                if self._state.silent_until - now >= patience:
+                    raise silence_fault(self._state.silent_until - now)
                 if self._state.silent_until > place:
                     place = self._reserve(tokens)
                 wait = max(place, self._state.last + self._state.spacing) - now
@@ -233,6 +243,17 @@ class _State:
     next: float = -math.inf  # the next free place in the rate
     last: float = -math.inf  # when a request was sent, and how far from it the next one has to be
     spacing: float = 0.0
+
+
+def silence_fault(seconds: float) -> BackendError:
+    """Say that a server wants to be left in peace for longer than a call may take.
+
+    Example:
+        >>> silence_fault(60.0).retry_after
+        60.0
+    """
+    message = f"the server asked for silence for another {seconds:.1f} s, which is longer than this call may take"
+    return BackendError(message, kind="rate_limit", retryable=True, retry_after=seconds)
 
 
 def shared_endpoint(place: tuple[object, ...], limits: Limits | None) -> Endpoint:

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from llm_brain.attempts import Attempt
 from llm_brain.backends.contract import Choice, Embeddings, Reply
-from llm_brain.backends.limits import NO_LIMITS, Endpoint
+from llm_brain.backends.limits import NO_LIMITS, Endpoint, silence_fault
 from llm_brain.errors import BackendError
 
 Answer = TypeVar("Answer", Reply, Choice, Embeddings)
@@ -176,8 +176,7 @@ class Call:
     def _check_silence(self) -> None:
         silence = self._endpoint.pause_left()
         if silence >= self._time:
-            message = f"the server asked for silence for another {silence:.1f} s, which is longer than this call may take"
-            raise self._told(BackendError(message, kind="rate_limit", retryable=True, retry_after=silence))
+            raise self._told(silence_fault(silence))
 
     async def _enter(self) -> None:
         self._sent = 0.0
@@ -185,10 +184,16 @@ class Call:
         waiting = time.monotonic()
         # Only the wait for a turn that the caller's own limits ask for is no part of the call.
         counts = bool(self._failed or silence) or self._endpoint.limits == NO_LIMITS
+        fault: BackendError | None = None
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, self._time) if counts else None):
-                await self._endpoint.enter(self._tokens)
-                self._sent = time.monotonic()
+                try:
+                    await self._endpoint.enter(self._tokens, patience=self._time)
+                    self._sent = time.monotonic()
+                except BackendError as error:
+                    fault = error
+        if fault is not None:
+            raise self._told(fault)
         if not self._sent:
             self._time = 0.0
             message = f"no turn to ask within {self._timeout:g} s: the server wants to be asked less"
