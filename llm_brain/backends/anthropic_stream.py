@@ -49,6 +49,7 @@ class StreamedMessage:
     def __init__(self, model: str, address: str, *, has_tool: bool, is_wrapped: bool) -> None:
         self.finished = False
         self.closed = False
+        self.ended_twice = False
         self._model = model
         self._address = address
         self._has_tool = has_tool
@@ -62,7 +63,6 @@ class StreamedMessage:
         self._input = ""  # a tool's input, where it came at once
         self._counts: dict[str, Any] = {}
         self._has_begun = False
-        self._begun: set[int] = set()  # the reply's parts
         self._has_counts = False
         self._size = 0
 
@@ -147,10 +147,6 @@ class StreamedMessage:
     def _take_block(self, block: Mapping[str, Any], index: object) -> str:
         if self.finished:
             return ""
-        if isinstance(index, int) and index in self._begun:
-            told = f"{self._address} began a part of the reply of {self._model!r} a second time"
-            raise self._broken(told, kind="incomplete")
-        self._begun |= {index} if isinstance(index, int) else set()
         if block.get("type") == "tool_use" and self._has_tool and self._tool is None and isinstance(index, int):
             self._tool = index
             given = block.get("input")
@@ -187,6 +183,7 @@ class StreamedMessage:
         return piece
 
     def _stop(self, delta: Mapping[str, Any], usage: object) -> None:
+        self.ended_twice = self.ended_twice or (self.finished and bool(word(delta.get("stop_reason"))))
         self._said.stop = word(delta.get("stop_reason")) or self._said.stop
         self.finished = self._said.stop is not None
         self._said.why = reason(delta.get("stop_details")) or self._said.why

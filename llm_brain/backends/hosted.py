@@ -18,6 +18,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, Final, Protocol
+from weakref import WeakKeyDictionary
 
 from llm_brain.attempts import Usage
 from llm_brain.backends.address import Address
@@ -29,9 +30,10 @@ from llm_brain.backends.limits import Limits, shared_endpoint
 from llm_brain.backends.pieces import Hiding
 from llm_brain.backends.portal import portal
 from llm_brain.backends.retrying import AdaptedError, Call
-from llm_brain.backends.server_events import Pairs, read_events, undoubled
+from llm_brain.backends.server_events import Pairs, read_events, read_json, undoubled
 from llm_brain.errors import BackendError, DefinitionError
 from llm_brain.tracing.redaction import REDACTED, SHORTEST_SECRET, keep_secret, redact
+from llm_brain.tracing.spans import Tracer, current_tracer
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +77,8 @@ class ReplyReader(Protocol):
     """Whether the reason has come why the reply is at its end."""
     closed: bool
     """Whether the event has come that ends the stream."""
+    ended_twice: bool
+    """Whether the reason came twice: events are sent twice, then."""
 
     def take(self, event: bytes) -> str:
         """Take an event, and return the piece of text that it brings, which may be empty.
@@ -294,7 +298,7 @@ class HostedBackend(LanguageBackend):
         ended: Reply | BackendError
         said, status = 0, None
         try:
-            async with aclosing(undoubled(read_events(self._server.lines(self._path, body)))) as events:
+            async with aclosing(undoubled(read_events(self._server.lines(self._path, body)), _opens)) as events:
                 while (event := await self._next(events, reader)) is not None:
                     self._refused |= refused
                     status = 200
@@ -307,7 +311,7 @@ class HostedBackend(LanguageBackend):
             ended = self._refusal(error.answer, body, refused)
         except BackendError as error:
             ended = reader.end(error)
-        if pairs.are_twins:
+        if reader.ended_twice and pairs.are_twins:
             message = f"{self.base_url} sent each piece of the reply twice"
             ended = BackendError(message, kind="incomplete", retryable=True, perhaps_billed=True)
         if isinstance(ended, BackendError):
@@ -352,11 +356,15 @@ class HostedBackend(LanguageBackend):
         self._look_at_model(reply.model)
 
     def _look_at_model(self, served: str) -> None:
-        if served == self.model_id or (self.model_id, served) in _told_of:
+        if served == self.model_id:
             return
         if served.startswith(self.model_id) and _VERSION.fullmatch(served[len(self.model_id) :]):
             return
-        _told_of.add((self.model_id, served))
+        run = current_tracer()
+        told = _told_outside if run is None else _told_in.setdefault(run, set())
+        if (self.model_id, served) in told:
+            return
+        told.add((self.model_id, served))
         message = f"{self.base_url} answered with the model {served!r} where {self.model_id!r} was asked for"
         with suppress(Warning):  # where warnings are made errors, this one would cost the answer
             logger.warning("%s", message)
@@ -376,6 +384,19 @@ class HostedBackend(LanguageBackend):
         return error
 
 
+def _opens(event: bytes) -> bool:
+    """Tell whether an event only begins a reply, and brings no word of it."""
+    body = read_json(event)
+    if not isinstance(body, dict):
+        return False
+    if body.get("type") == "message_start":
+        return True
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    delta = choice.get("delta") if isinstance(choice, dict) else None
+    return isinstance(delta, dict) and "role" in delta and not delta.get("content")
+
+
 _LONGEST_RAW: Final = 16_384
 _VERSION: Final = re.compile(r"[-@:.](\d{4}-\d{2}-\d{2}|\d{3,8}|v?\d+|latest)")
 """What a server may add to a model's name: a date, a version."""
@@ -390,7 +411,9 @@ def _with_source(fault: BackendError, answer: Answer) -> BackendError:
     return fault
 
 
-_told_of: Final[set[tuple[str, str]]] = set()
+_told_in: Final[WeakKeyDictionary[Tracer, set[tuple[str, str]]]] = WeakKeyDictionary()
+_told_outside: Final[set[tuple[str, str]]] = set()
+"""Which models were told to have answered for which others: once a run."""
 
 
 def _without(secrets: Sequence[str], text: str) -> str:

@@ -27,6 +27,7 @@ class StreamedReply:
     Attributes:
         finished: Whether the reason has come why the reply is at its end.
         closed: Whether the event has come that ends the stream.
+        ended_twice: Whether the reason came twice.
 
     Example:
         >>> streamed = StreamedReply("m", "http://127.0.0.1/v1", lambda said, finish: said["content"])
@@ -39,6 +40,7 @@ class StreamedReply:
     def __init__(self, model: str, address: str, read: Callable[[Mapping[str, Any], object], str]) -> None:
         self.finished = False
         self.closed = False
+        self.ended_twice = False
         self._read = read
         self._model = model
         self._served = model
@@ -108,6 +110,7 @@ class StreamedReply:
 
     def _take_choice(self, choice: Mapping[str, Any]) -> str:
         if self.finished:
+            self.ended_twice = self.ended_twice or bool(choice.get("finish_reason"))
             return ""  # the reply is at its end: what comes behind it comes twice
         if isinstance(choice.get("finish_reason"), str):
             self._finish, self.finished = choice["finish_reason"], bool(choice["finish_reason"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -53,20 +53,25 @@ async def read_events(lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[byte
         yield event
 
 
-async def undoubled(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def undoubled(events: AsyncGenerator[bytes, None], opens: Callable[[bytes], bool]) -> AsyncGenerator[bytes, None]:
     """Give each event once where a server, or what stands between, sends each one twice.
 
-    Only where the first four are two pairs of equals, as no model's own reply is likely to begin, are pairs taken for one.
+    Only where the event that opens a reply comes twice, and the next one, too, are pairs taken for one.
+
+    Args:
+        events: The events.
+        opens: Tells whether an event only begins a reply, and brings no word of it.
 
     Example:
         >>> import asyncio
-        >>> async def twice(words):
+        >>> async def each(words):
         ...     for word in words:
         ...         yield word.encode()
         >>> async def main(words):
-        ...     return [event.decode() async for event in undoubled(twice(words))]
-        >>> asyncio.run(main("aabbccc")), asyncio.run(main("abbcc")), asyncio.run(main("aaaa"))
-        (['a', 'b', 'c', 'c'], ['a', 'b', 'b', 'c', 'c'], ['a', 'a', 'a', 'a'])
+        ...     given = undoubled(each(words), lambda event: event == b"<")
+        ...     return "".join([event.decode() async for event in given])
+        >>> asyncio.run(main("<<bbcc")), asyncio.run(main("<bbcc")), asyncio.run(main("aabb"))
+        ('<bc', '<bbcc', 'aabb')
     """
     first: list[bytes] = []
     async with aclosing(events):
@@ -74,7 +79,7 @@ async def undoubled(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes
             first.append(event)
             if len(first) == 1:
                 yield event
-            elif len(first) == 2 and event != first[0]:  # noqa: PLR2004
+            elif len(first) == 2 and (event != first[0] or not opens(event)):  # noqa: PLR2004
                 yield event
                 break
             elif len(first) == 4:  # noqa: PLR2004
@@ -104,38 +109,28 @@ async def _singles(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes,
 
 
 class Pairs:
-    """Notices whether the pieces of a reply come as pairs of equals: somebody sends each one twice.
-
-    A model's own words are no such pairs, once there are enough of them.
+    """Notices whether the pieces of a reply come as pairs of equals.
 
     Example:
         >>> pairs = Pairs()
-        >>> for piece in ("Hel", "Hel", "lo", "lo", "!", "!"):
-        ...     _ = pairs.seen(piece)
-        >>> pairs.are_twins
-        True
+        >>> [pairs.seen(piece) for piece in ("Hel", "Hel", "lo", "lo")], pairs.are_twins
+        (['Hel', 'Hel', 'lo', 'lo'], True)
     """
 
     def __init__(self) -> None:
-        self._count = 0
-        self._last = ""
-        self._different: set[str] = set()
+        self._last: str | None = None
         self._are_equal = True
 
     @property
     def are_twins(self) -> bool:
-        """Whether all have been pairs so far, enough of them and different ones."""
-        return self._are_equal and self._count % 2 == 0 and len(self._different) >= 3  # noqa: PLR2004
+        """Whether all have been pairs so far."""
+        return self._are_equal and self._last is None
 
     def seen(self, piece: str) -> str:
         """Look at a piece, and return it."""
         if piece and self._are_equal:
-            self._count += 1
-            if self._count % 2:
-                self._last = piece
-            else:
-                self._are_equal = piece == self._last
-                self._different.add(piece)
+            self._are_equal = self._last in (None, piece)
+            self._last = piece if self._last is None else None
         return piece
 
 

@@ -71,8 +71,10 @@ class Tried:
         self.cached = False
         cost = self._backend.cost(error.usage, self._backend.model_id)
         self.cost = None if self.cost is None or cost is None else self.cost + cost
-        self.attempts.extend(error.attempts)
-        self._unfit(Attempt(str(error), "validation", usage=error.usage))
+        # A backend that makes the attempts itself has told of this one, too.
+        attempts = error.attempts or (Attempt(str(error), "validation", usage=error.usage),)
+        self.attempts.extend(attempts)
+        self.failures.append(attempts[-1])
 
     def cut(self, reply: Reply) -> BackendError:
         """Build the error for a reply that the length limit cut off."""

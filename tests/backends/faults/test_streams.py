@@ -1,0 +1,359 @@
+"""Streams: the text is exact however it is cut, a broken reply is never taken for a whole one, and nothing is given twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llm_brain.attempts import FaultKind
+from llm_brain.backends import Reply
+from tests.backends.faults.playing import HELLO, RETRIES, USAGE, Case, Played, ask, check_always, every, model_of, play_all
+from tests.servers import acts
+from tests.servers.dialects import ANTHROPIC, DIALECTS, OPENAI, Dialect, event, named
+from tests.servers.faulty import Act, FaultyServer, Wire
+
+dialects = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+TEXT = 'Grüße, 世界! 😀 <b>\u2028\n\n\ttab \\n "quoted" 👩‍👩‍👧'
+
+
+def said(dialect: Dialect, *pieces: str) -> list[bytes]:
+    """Return the events of a reply up to its last word, without any end."""
+    events = dialect.events(*pieces, end=None, closed=False)
+    return events if dialect is OPENAI else events[:-1]
+
+
+def joined(dialect: Dialect, text: str = TEXT, **fields: Any) -> bytes:
+    return b"".join(dialect.events(*text, **fields))
+
+
+def in_pieces(whole: bytes, size: int) -> Act:
+    return acts.streams(*(whole[at : at + size] for at in range(0, len(whole), size)))
+
+
+def escaped(whole: bytes) -> bytes:
+    """Write the events' JSON in ASCII."""
+    lines = whole.split(b"\n")
+    return b"\n".join(
+        b"data: " + json.dumps(json.loads(line[6:])).encode() if line.startswith(b"data: {") else line for line in lines
+    )
+
+
+def with_halves(dialect: Dialect) -> bytes:
+    """Cut a character between its two UTF-16 halves, as servers do that count in them."""
+    return b"".join(dialect.events("a", "\ud83d", "\ude00", "b"))
+
+
+def with_nulls(dialect: Dialect) -> bytes:
+    first, *rest = dialect.events(*TEXT)
+    if dialect is OPENAI:
+        odd = [
+            OPENAI.chunk(None),
+            OPENAI.chunk({}),
+            OPENAI.chunk({"content": None}),
+            event({"choices": None}),
+            event({"choices": []}),
+        ]
+    else:
+        odd = [named("content_block_delta", index=0, delta=None), named("content_block_delta"), named("novelty", x=[1])]
+    return first + b"".join(piece + b"".join(odd) for piece in rest[:-3]) + b"".join(rest[-3:])
+
+
+def over_lines(whole: bytes) -> bytes:
+    """Write each event's JSON over several lines of data."""
+    return whole.replace(b'{"id"', b'{\ndata: "id"').replace(b'{"type": "content', b'{\ndata: "type": "content')
+
+
+WRITTEN: dict[str, Callable[[Dialect], bytes]] = {
+    "plain": joined,
+    "ascii": lambda dialect: escaped(joined(dialect)),
+    "crlf": lambda dialect: joined(dialect).replace(b"\n", b"\r\n"),
+    "cr": lambda dialect: joined(dialect).replace(b"\n", b"\r"),
+    "comments": lambda dialect: b": hello\n\n:\n" + joined(dialect).replace(b"data:", b": still here\ndata:"),
+    "other-fields": lambda dialect: joined(dialect).replace(b"data:", b"id: 7\nretry: 10\nunknown: x\nodd\ndata:"),
+    "byte-order-mark": lambda dialect: b"\xef\xbb\xbf" + joined(dialect),
+    "without-space": lambda dialect: joined(dialect).replace(b"data: ", b"data:"),
+    "without-names": lambda dialect: b"".join(
+        line + b"\n" for line in joined(dialect).split(b"\n") if not line.startswith(b"event:")
+    ),
+    "blank-lines": lambda dialect: b"\n\n" + joined(dialect).replace(b"\n\n", b"\n\n\n\n"),
+    "several-lines": lambda dialect: over_lines(joined(dialect)),
+    "null-deltas": with_nulls,
+    "without-last-blank-line": lambda dialect: joined(dialect).rstrip(b"\n"),
+    "empty-pieces": lambda dialect: b"".join(dialect.events("", *TEXT, "", "")),
+}
+
+
+CUT = [*((name, 5) for name in WRITTEN), ("plain", 1), ("crlf", 1), ("plain", 10_000), ("null-deltas", 10_000)]
+
+
+@dialects
+@pytest.mark.parametrize(("name", "size"), CUT)
+def test_the_text_is_exact_however_it_is_written_and_cut(
+    server: FaultyServer, tmp_path: Path, dialect: Dialect, name: str, size: int
+) -> None:
+    outcome = ask(server.stage(in_pieces(WRITTEN[name](dialect), size)), dialect, "streamed", tmp_path)
+    check_always(outcome)
+    reply = outcome.answer
+    assert (reply.text, reply.finish_reason, reply.usage) == (TEXT, "stop", USAGE)
+    assert "".join(outcome.pieces) == TEXT
+    assert len(outcome.requests) == 1
+
+
+@dialects
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_halves_of_a_character_that_come_apart_are_put_together(
+    server: FaultyServer, tmp_path: Path, dialect: Dialect, size: int
+) -> None:
+    outcome = ask(server.stage(in_pieces(escaped(with_halves(dialect)), size)), dialect, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "a😀b"
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), min_size=1, max_size=5), data=st.data())
+@dialects
+def test_any_text_cut_anywhere_is_the_same_text(
+    server: FaultyServer, dialect: Dialect, texts: list[str], data: st.DataObject
+) -> None:
+    whole = b"".join(dialect.events("x", *texts))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
+    parts = [whole[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True) if start < stop]
+    stage = server.stage(acts.streams(*parts))
+    *pieces, reply = model_of(dialect, stage.url, timeout=10.0).stream(HELLO)
+    assert isinstance(reply, Reply)
+    assert "".join(map(str, pieces)) == reply.text == "x" + "".join(texts)
+
+
+def begun(*then: bytes, end: str = "end") -> Callable[[Dialect], Act]:
+    """Say the first words of a story and go on in this way."""
+    return lambda dialect: acts.streams(*said(dialect, "Once upon", " a ti"), *then, then=end)
+
+
+def begun_with(then: Callable[[Dialect], bytes], end: str = "end") -> Callable[[Dialect], Act]:
+    return lambda dialect: begun(then(dialect), end=end)(dialect)
+
+
+def bad_chunk(dialect: Dialect) -> Act:
+    async def act(wire: Wire) -> None:
+        await wire.begin_events()
+        await wire.chunk(b"".join(said(dialect, "Once upon", " a ti")))
+        await asyncio.sleep(0.05)
+        await wire.send(b"zz\r\n")
+        wire.close()
+
+    return act
+
+
+def streamed(name: str, act: Callable[[Dialect], Act], kinds: FaultKind | set[FaultKind] = "incomplete", words: str = "") -> Case:
+    return Case(name, act, kinds, words=words, modes=("streamed",))
+
+
+BROKEN = [
+    streamed("cut", begun(end="close")),
+    streamed("reset", begun(end="reset")),
+    streamed("ended", begun()),
+    streamed("closed", begun_with(lambda dialect: dialect.ending.encode())),
+    streamed("error", begun_with(lambda dialect: dialect.error_event("the model died")), words="the model died"),
+    streamed("error-and-cut", begun_with(lambda dialect: dialect.error_event("the model died"), "close"), words="the model died"),
+    streamed("no-json", begun_with(lambda dialect: b'data: {"id": "c1", "choi\n\n' + b"".join(dialect.events("me")[-2:]))),
+    streamed("page", begun(b"data: <html>\n\n")),
+    streamed("not-utf-8", begun(b'data: {"id": "\xff"}\n\n')),
+    streamed("deep", begun(b"data: " + b"[" * 100_000 + b"\n\n")),
+    streamed("bad-chunk", bad_chunk),
+]
+NOTHING: set[FaultKind] = {"incomplete", "protocol", "connection", "empty"}
+WORDLESS = [
+    streamed("nothing", lambda _: acts.streams(), NOTHING),
+    streamed("comments", lambda _: acts.streams(b": hello\n\n"), NOTHING),
+    streamed("only-closing", lambda dialect: acts.streams(dialect.ending.encode()), NOTHING),
+    streamed("cut-before", lambda dialect: acts.streams(*said(dialect), then="close"), NOTHING),
+    streamed("reset-before", lambda dialect: acts.streams(*said(dialect), then="reset"), NOTHING),
+    streamed("error-before", lambda dialect: acts.streams(dialect.error_event("the model died")), "server", "the model died"),
+    streamed("page-instead", lambda _: acts.streams(b"<html><body>Bad gateway</body></html>"), "protocol"),
+    streamed("list", lambda _: acts.streams(b"data: []\n\n"), "protocol"),
+    streamed("null", lambda _: acts.streams(b"data: null\n\n"), "protocol"),
+]
+
+
+@pytest.fixture(scope="module")
+def broken(server: FaultyServer, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return play_all(server, BROKEN, tmp_path_factory.mktemp("broken"))
+
+
+@pytest.fixture(scope="module")
+def wordless(server: FaultyServer, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return play_all(server, WORDLESS, tmp_path_factory.mktemp("wordless"))
+
+
+@pytest.fixture(scope="module")
+def mended(server: FaultyServer, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return play_all(server, [*BROKEN, *WORDLESS], tmp_path_factory.mktemp("mended"), then_well=True)
+
+
+@pytest.mark.parametrize("name", every(BROKEN))
+def test_a_reply_that_breaks_off_is_asked_for_again_and_told_with_what_had_come(broken: Played, name: str) -> None:
+    case, _, mode = every(BROKEN)[name]
+    outcome = broken.of(name)
+    check_always(outcome)
+    fault = outcome.fault
+    assert fault.kind in case.allowed(mode)
+    assert (fault.raw, fault.retryable, len(outcome.requests)) == ("Once upon a ti", True, 1 + RETRIES)
+    assert case.words in str(fault)
+    assert [attempt.perhaps_billed for attempt in fault.attempts] == [True] * 3
+
+
+@pytest.mark.parametrize("name", every(WORDLESS))
+def test_a_stream_that_never_says_a_word_is_asked_for_again(wordless: Played, name: str) -> None:
+    case, _, mode = every(WORDLESS)[name]
+    outcome = wordless.of(name)
+    check_always(outcome)
+    fault = outcome.fault
+    assert fault.kind in case.allowed(mode)
+    assert (fault.raw, fault.retryable, outcome.pieces, len(outcome.requests)) == (None, True, [], 1 + RETRIES)
+    assert case.words in str(fault)
+
+
+@pytest.mark.parametrize("name", every(WORDLESS))
+def test_a_stream_that_says_nothing_once_costs_no_answer(mended: Played, name: str) -> None:
+    outcome = mended.of(name)
+    check_always(outcome)
+    assert outcome.answer.text == "Hello!"
+    assert len(outcome.answer.failed) == 1
+
+
+@dialects
+def test_what_had_been_given_already_is_not_given_again(server: FaultyServer, tmp_path: Path, dialect: Dialect) -> None:
+    story = "Once upon a time there was a brain."
+    stage = server.stage(begun(end="close")(dialect), begun(end="reset")(dialect), dialect.says(story))
+    outcome = ask(stage, dialect, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "".join(outcome.pieces) == story
+    assert [attempt.kind for attempt in outcome.answer.failed] == ["incomplete", "incomplete"]
+
+
+@dialects
+def test_of_two_replies_that_begin_otherwise_no_third_is_made(server: FaultyServer, tmp_path: Path, dialect: Dialect) -> None:
+    stage = server.stage(begun(end="close")(dialect), dialect.says("A brain there was, once upon a time."))
+    outcome = ask(stage, dialect, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.fault.kind == "incomplete"
+    assert outcome.fault.raw == "Once upon a ti"
+
+
+@pytest.mark.parametrize(("deadline", "dialect"), [(0.5, OPENAI), (0.8, ANTHROPIC)])
+def test_a_stream_that_falls_silent_is_told_at_the_deadline_with_what_had_come(
+    server: FaultyServer, tmp_path: Path, dialect: Dialect, deadline: float
+) -> None:
+    outcome = ask(server.stage(begun(end="hang")(dialect)), dialect, "streamed", tmp_path, deadline=deadline)
+    check_always(outcome)
+    assert outcome.fault.kind in ("incomplete", "timeout")
+    assert outcome.fault.raw == "Once upon a ti"
+    assert deadline - 0.05 <= outcome.seconds
+
+
+@dialects
+@pytest.mark.parametrize("then", ["end", "close", "reset", "hang"])
+def test_a_finish_reason_without_the_closing_event_is_an_answer_and_flagged(
+    server: FaultyServer, tmp_path: Path, dialect: Dialect, then: str
+) -> None:
+    outcome = ask(
+        server.stage(acts.streams(*dialect.events("Hel", "lo!", closed=False), then=then)), dialect, "streamed", tmp_path
+    )
+    check_always(outcome)
+    assert (outcome.answer.text, outcome.answer.finish_reason) == ("Hello!", "stop")
+    (note,) = outcome.answer.notes
+    assert "closing event" in note
+    (span,) = outcome.spans
+    assert note in json.dumps(span["attributes"])
+
+
+@dialects
+def test_a_whole_stream_is_not_flagged(server: FaultyServer, tmp_path: Path, dialect: Dialect) -> None:
+    outcome = ask(server.stage(dialect.says()), dialect, "streamed", tmp_path)
+    assert outcome.answer.notes == ()
+
+
+@dialects
+@pytest.mark.parametrize("text", ["Hello!", "aaaa", "hahaha", "no no no no"])
+def test_chunks_that_come_doubled_are_never_doubled_text(
+    server: FaultyServer, tmp_path: Path, dialect: Dialect, text: str
+) -> None:
+    events = dialect.events(*text)
+    outcome = ask(server.stage(acts.streams(*(one for one in events for _ in range(2)))), dialect, "streamed", tmp_path)
+    check_always(outcome)
+    if outcome.error is None:
+        assert outcome.answer.text == text
+
+
+@dialects
+@pytest.mark.parametrize("text", ["aaaa", "hahaha", "no no no no", "  ", "00000000", "aabbccdd"])
+def test_a_model_that_repeats_itself_is_believed(server: FaultyServer, tmp_path: Path, dialect: Dialect, text: str) -> None:
+    outcome = ask(server.stage(acts.streams(*dialect.events(*text))), dialect, "streamed", tmp_path)
+    assert outcome.answer.text == text
+
+
+def without_role(text: str) -> list[bytes]:
+    """Return a reply whose first event is its first word, as some servers send it."""
+    return OPENAI.events(*text)[1:]
+
+
+@pytest.mark.parametrize("text", ["1122", "aabb", "--==x", "aabbcc", "aab", "  ||"])
+def test_a_model_that_begins_with_pairs_is_believed(server: FaultyServer, tmp_path: Path, text: str) -> None:
+    outcome = ask(server.stage(acts.streams(*without_role(text))), OPENAI, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "".join(outcome.pieces) == text
+
+
+@pytest.mark.parametrize("text", ["Hello!", "1122", "aaaa"])
+def test_doubled_chunks_that_begin_with_text_are_never_doubled_text(server: FaultyServer, tmp_path: Path, text: str) -> None:
+    twice = [one for one in without_role(text) for _ in range(2)]
+    outcome = ask(server.stage(acts.streams(*twice)), OPENAI, "streamed", tmp_path)
+    check_always(outcome)
+    if outcome.error is None:
+        assert outcome.answer.text == text
+
+
+@dialects
+def test_what_comes_after_the_closing_event_is_not_read(server: FaultyServer, tmp_path: Path, dialect: Dialect) -> None:
+    events = dialect.events("Hello!")
+    outcome = ask(server.stage(acts.streams(*events, *dialect.events(" And more."))), dialect, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "Hello!"
+
+
+@dialects
+def test_filler_between_words_is_left_out(server: FaultyServer, tmp_path: Path, dialect: Dialect) -> None:
+    events = [part for one in dialect.events(*"Hello!") for part in (dialect.filler(), one, dialect.filler())]
+    outcome = ask(server.stage(acts.streams(*events)), dialect, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "Hello!"
+
+
+def test_a_reply_of_several_blocks_is_their_text(server: FaultyServer, tmp_path: Path) -> None:
+    start, _, ping, *_ = ANTHROPIC.events()
+    thinking = [
+        named("content_block_start", index=0, content_block={"type": "thinking", "thinking": ""}),
+        named("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "Let me see."}),
+        named("content_block_delta", index=0, delta={"type": "signature_delta", "signature": "x"}),
+        named("content_block_stop", index=0),
+    ]
+    rest = [one.replace(b'"index": 0', b'"index": 1') for one in ANTHROPIC.events("Hel", "lo!")[1:]]
+    outcome = ask(server.stage(acts.streams(start, ping, *thinking, *rest)), ANTHROPIC, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "Hello!"
+
+
+def test_another_choices_words_are_not_mixed_in(server: FaultyServer, tmp_path: Path) -> None:
+    role, *words, stop, usage, done = OPENAI.events(*"Hello!")
+    others = [one.replace(b'"index": 0', b'"index": 1') for one in OPENAI.events(*"Never.")[1:7]]
+    mixed = [one for pair in zip(words, others, strict=True) for one in pair]
+    outcome = ask(server.stage(acts.streams(role, *mixed, stop, usage, done)), OPENAI, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "Hello!"
