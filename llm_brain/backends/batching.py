@@ -1,113 +1,186 @@
-"""Gathers concurrent calls into batches: callers wait on futures while one thread works through what has come in."""
+"""Gathers concurrent calls: callers wait on futures, while one thread works through what has come in, a turn at a time."""
 
 from __future__ import annotations
 
 import atexit
+import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from typing import Generic, TypeVar
 
-LONGEST_BATCH = 30.0
-"""How long the interpreter's end waits for the batch that is being worked on, in seconds."""
+LONGEST_TURN = 30.0
+"""How long the interpreter's end waits for the turn that is being worked on, in seconds."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting(Generic[Job, Result]):
-    job: Job
-    future: Future[Result]
+class Ticket(Generic[Job, Result]):
+    """A job, and the future by which its caller waits for the result.
+
+    Example:
+        >>> ticket = Ticket("job")
+        >>> ticket.answer(42)
+        >>> ticket.future.result(), ticket.is_open
+        (42, False)
+    """
+
+    __slots__ = ("future", "job")
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.future: Future[Result] = Future()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still waits: the caller has neither been answered nor gone away."""
+        return not self.future.done()
+
+    def answer(self, result: Result) -> None:
+        """Give the caller the result."""
+        with suppress(InvalidStateError):  # the caller went away in this very moment
+            self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Give the caller an error."""
+        with suppress(InvalidStateError):
+            self.future.set_exception(error)
+
+
+class Batch(Generic[Job, Result]):
+    """The jobs of one kind: those that wait, and those that have been taken and are not answered yet.
+
+    Example:
+        >>> batch = Batch()
+        >>> for job in (1, 2, 3):
+        ...     batch.add(Ticket(job))
+        >>> [ticket.job for ticket in batch.take(2)], batch.is_waiting
+        ([1, 2], True)
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Ticket[Job, Result]] = deque()
+        self._taken: list[Ticket[Job, Result]] = []
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are jobs that nobody has taken."""
+        return bool(self._waiting)
+
+    def add(self, ticket: Ticket[Job, Result]) -> None:
+        """Let a job wait behind the others."""
+        self._waiting.append(ticket)
+
+    def take(self, most: int) -> list[Ticket[Job, Result]]:
+        """Take the jobs that have waited longest, and that somebody still waits for."""
+        taken: list[Ticket[Job, Result]] = []
+        while self._waiting and len(taken) < most:
+            ticket = self._waiting.popleft()
+            if ticket.is_open:
+                taken.append(ticket)
+        self._taken += taken
+        return taken
+
+    def put_back(self, tickets: Sequence[Ticket[Job, Result]]) -> None:
+        """Let jobs that were taken be the next ones again."""
+        self._waiting.extendleft(reversed(tickets))
+
+    def settle(self) -> bool:
+        """Forget the jobs that were answered or given up, and tell whether there were any."""
+        before = len(self._taken)
+        self._taken = [ticket for ticket in self._taken if ticket.is_open]
+        return len(self._taken) < before
+
+    def fail(self, error: BaseException) -> None:
+        """Give an error to the callers of all jobs that were taken."""
+        for ticket in self._taken:
+            ticket.fail(error)
+
+
+Work = Callable[[Batch[Job, Result]], Iterator[None]]
 
 
 class Batcher(Generic[Job, Result]):
-    """Answers jobs in batches, in a thread of its own that lives as long as the process.
-
-    Batches form from what arrives while the last one is worked on, and from what follows within a few milliseconds.
+    """Answers jobs in a thread of its own that lives as long as the process.
 
     Args:
-        work: Answers a batch; its results stand in the order of the jobs. Jobs of one batch share `kind`.
+        work: Takes jobs from a batch and answers them; a generator, which yields where jobs of another kind may have a turn.
+            Jobs that come meanwhile join its batch. It ends when no job of its batch waits.
         kind: What must be equal for two jobs to share a batch.
-        size: How long a job is; jobs of similar size are put together, since all rows are padded to the longest.
-        largest: The most jobs in a batch.
         patience: How long to wait for another job after the last one, in seconds.
 
     Example:
-        >>> batcher = Batcher(lambda jobs: [job * 2 for job in jobs], kind=type, size=int)
+        >>> def work(batch):
+        ...     for ticket in batch.take(32):
+        ...         ticket.answer(ticket.job * 2)
+        ...     yield
+        >>> batcher = Batcher(work, kind=type)
         >>> batcher.submit(21).result()
         42
     """
 
-    def __init__(
-        self,
-        work: Callable[[Sequence[Job]], Sequence[Result]],
-        *,
-        kind: Callable[[Job], object],
-        size: Callable[[Job], int],
-        largest: int = 32,
-        patience: float = 0.004,
-    ) -> None:
+    def __init__(self, work: Work[Job, Result], *, kind: Callable[[Job], object], patience: float = 0.004) -> None:
         self._work = work
         self._kind = kind
-        self._size = size
-        self._largest = largest
         self._patience = patience
-        self._incoming: queue.SimpleQueue[_Waiting[Job, Result]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._working = threading.Lock()
+        self._is_running = False
+        self._begin_in_this_process()
 
     def submit(self, job: Job) -> Future[Result]:
-        """Hand in a job; its result or its error comes with the future."""
-        waiting: _Waiting[Job, Result] = _Waiting(job, Future())
-        self._incoming.put(waiting)
-        with self._lock:
-            # After a fork the child has the object but not the thread, hence the check at every submission.
-            if self._thread is None or not self._thread.is_alive():
-                self._working = threading.Lock()
-                self._thread = threading.Thread(target=self._run, name="llm_brain-batcher", daemon=True)
-                self._thread.start()
+        """Hand in a job; its result or its error comes with the future. A job whose future is cancelled is given up."""
+        if self._process != os.getpid():  # a forked child has the object, and neither its thread nor whoever held its locks
+            self._begin_in_this_process()
+        ticket: Ticket[Job, Result] = Ticket(job)
+        self._incoming.put(ticket)
+        with self._beginning:
+            if not self._is_running:
+                self._is_running = True
+                threading.Thread(target=self._run, name="llm_brain-batcher", daemon=True).start()
                 # A thread that the interpreter's end finds inside of torch takes the whole process down.
-                atexit.register(self._working.acquire, timeout=LONGEST_BATCH)
-        return waiting.future
+                atexit.register(self._wait_for_turn)
+        return ticket.future
+
+    def _begin_in_this_process(self) -> None:
+        self._process = os.getpid()
+        self._incoming: queue.SimpleQueue[Ticket[Job, Result]] = queue.SimpleQueue()
+        self._beginning = threading.Lock()
+        self._turn = threading.Lock()
+        self._is_running = False
+
+    def _wait_for_turn(self) -> None:
+        if self._process == os.getpid():
+            self._turn.acquire(timeout=LONGEST_TURN)
 
     def _run(self) -> None:
-        waiting: list[_Waiting[Job, Result]] = []
+        batches: dict[object, Batch[Job, Result]] = {}
+        working: dict[object, Iterator[None]] = {}
+        answered = True
         while True:
-            if not waiting:
-                waiting.append(self._incoming.get())
-            self._gather(waiting)
-            batch = self._next_batch(waiting)
-            live = [entry for entry in batch if entry.future.set_running_or_notify_cancel()]
-            if not live:
-                continue
-            try:
-                with self._working:
-                    results = self._work([entry.job for entry in live])
-                answered = list(zip(live, results, strict=True))
-            except BaseException as error:  # noqa: BLE001 - whatever went wrong belongs to the callers, who are waiting
-                for entry in live:
-                    entry.future.set_exception(error)
-            else:
-                for entry, result in answered:
-                    entry.future.set_result(result)
+            # Who was just answered may have the next question ready in a moment.
+            self._gather(batches, self._patience if answered or not batches else 0.0)
+            answered = False
+            for kind, batch in list(batches.items()):
+                turns = working.pop(kind, None) or self._work(batch)
+                try:
+                    with self._turn:
+                        next(turns)
+                    working[kind] = turns
+                except StopIteration:
+                    if not batch.is_waiting:
+                        del batches[kind]
+                except BaseException as error:  # noqa: BLE001 - whatever went wrong belongs to the callers, who are waiting
+                    batch.fail(error)
+                answered = batch.settle() or answered
 
-    def _gather(self, waiting: list[_Waiting[Job, Result]]) -> None:
-        while len(waiting) < 8 * self._largest:
-            try:
-                waiting.append(self._incoming.get(timeout=self._patience))
-            except queue.Empty:
-                return
-
-    def _next_batch(self, waiting: list[_Waiting[Job, Result]]) -> list[_Waiting[Job, Result]]:
-        """Take the oldest job and those most like it out of what waits."""
-        oldest = waiting[0]
-        alike = [entry for entry in waiting if self._kind(entry.job) == self._kind(oldest.job)]
-        alike.sort(key=lambda entry: abs(self._size(entry.job) - self._size(oldest.job)))
-        batch = alike[: self._largest]
-        taken = {id(entry) for entry in batch}
-        waiting[:] = [entry for entry in waiting if id(entry) not in taken]
-        return batch
+    def _gather(self, batches: dict[object, Batch[Job, Result]], patience: float) -> None:
+        """Sort what has come in by its kind, and wait for it where nothing else is to be done."""
+        ticket: Ticket[Job, Result] | None = None if batches else self._incoming.get()
+        with suppress(queue.Empty):
+            while True:
+                if ticket is not None:
+                    batches.setdefault(self._kind(ticket.job), Batch()).add(ticket)
+                ticket = self._incoming.get(timeout=patience)

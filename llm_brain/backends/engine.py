@@ -1,123 +1,106 @@
-"""A causal transformers model on this machine: batched option scoring and batched generation, and nothing else.
+"""A causal transformers model on this machine: what it reads, and how likely it finds what. Batched, and nothing else.
 
-Padding stands on the left, so that every row ends at the same place. What all prompts of a batch begin with (a function's
-persona, instruction and examples) is computed once and kept as a key-value cache.
+Rows of a batch that are shorter than the longest are padded on the left, so that what is predicted ends at the same place.
+What prompts begin with (a function's persona, instruction and examples) is read once; see `prefixes`.
 """
 
 from __future__ import annotations
 
-import copy
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Final, cast
 
 import torch
+from transformers.cache_utils import Cache
 
-from llm_brain.backends.contract import Sampling
-from llm_brain.backends.processors import idle_processors, native_dtype
-from llm_brain.backends.sampler import RowSampler
-from llm_brain.errors import WeightsError, missing_dependency
+from llm_brain.backends.attention import use_grouped_attention
+from llm_brain.backends.key_values import KeyValues, Slots
+from llm_brain.backends.loading import as_dtype, load
+from llm_brain.backends.option_tree import OptionTree
+from llm_brain.backends.prefixes import Family, PrefixStore
+from llm_brain.backends.processors import chosen_device, idle_processors, native_dtype
 
-if TYPE_CHECKING:
-    from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerFast
-
-    from llm_brain.backends.grammar import Grammar
-
-SHORTEST_SHARED_PREFIX = 16
-KEPT_PREFIXES = 8
+TOKENS_AT_ONCE: Final = 2048
+"""How many tokens go into one forward pass, padding included, where there are several rows: more is no faster."""
 
 
 @dataclass(frozen=True, slots=True)
-class Generated:
-    """One generated reply, in tokens.
-
-    Example:
-        >>> Generated((1, 2), ended=True).ended
-        True
-    """
-
-    tokens: tuple[int, ...]
-    ended: bool
-
-
-class OptionTree:
-    """A prompt and the options behind it as branches of one row of tokens.
+class Read:
+    """Prompts that have been read, with which their continuation begins.
 
     Attributes:
-        tokens: The prompt, then each option without its last token, which is only predicted.
-        positions: Each token's place in its own branch.
-        predictions: For each token of each option in turn: the place in the row that predicts it, and the token.
-
-    Example:
-        >>> tree = OptionTree([5, 6], [[1, 2], [3]])
-        >>> tree.tokens, tree.positions, tree.predictions
-        ([5, 6, 1], [0, 1, 2], [(1, 1), (2, 2), (1, 3)])
+        members: Their places among the prompts that were given.
+        logits: What may come next, in float32 on the processor. Shape [rows, vocabulary].
+        cache: The rows' keys and values.
+        visible: Which columns of the cache are tokens and no padding. Shape [rows, columns].
     """
 
-    def __init__(self, prompt: list[int], options: Sequence[list[int]]) -> None:
-        # What all options begin with is read once, as if it were the prompt's; each keeps a token of its own.
-        stem = min(_common_length(options), min(map(len, options)) - 1)
-        trunk = [*prompt, *options[0][:stem]]
-        self.tokens = list(trunk)
-        self.positions = list(range(len(trunk)))
-        self.predictions: list[tuple[int, int]] = []
-        self._branches: list[tuple[int, int]] = []
-        for option in options:
-            start = len(self.tokens)
-            self.tokens.extend(option[stem:-1])
-            self.positions.extend(range(len(trunk), len(trunk) + len(option) - stem - 1))
-            self._branches.append((start, len(self.tokens)))
-            places = [*range(len(prompt) - 1, len(trunk)), *range(start, len(self.tokens))]
-            self.predictions.extend(zip(places, option, strict=True))
-
-    def visible(self) -> torch.Tensor:
-        """Tell which token [row] sees which [column]: those before it, except other branches."""
-        size = len(self.tokens)
-        seen = torch.ones(size, size, dtype=torch.bool).tril()
-        for start, end in self._branches:
-            seen[end:, start:end] = False
-        return seen
+    members: tuple[int, ...]
+    logits: torch.Tensor
+    cache: Cache
+    visible: torch.Tensor
 
 
 class Engine:
-    """A loaded model and its tokenizer. Not safe for threads: one thread at a time calls it (see `batching`).
+    """A loaded model and its tokenizer. Only `encode` and `encode_chat` are safe for threads (see `batching`).
 
     Args:
-        folder: Holds config.json, model.safetensors and tokenizer.json.
+        path: A folder with config.json, model.safetensors and tokenizer.json, or a GGUF file.
         dtype: The number format of the computation; by default bfloat16 where the processor multiplies it natively and
             float32 elsewhere.
+        device: Where to compute: "cpu", "cuda", or "auto" for a GPU where there is one.
+        model_kwargs: Options of transformers' `from_pretrained` for the model; see `loading`.
+        tokenizer_kwargs: The same for the tokenizer.
+
+    Attributes:
+        model: The transformers model.
+        tokenizer: Its tokenizer.
+        context_length: The most tokens that a prompt and its reply may have together.
+        vocabulary: How many logits the model gives.
+        width: How many dimensions its hidden states have.
+        tokens_read: How many tokens have gone through the model, padding not counted.
 
     Raises:
-        WeightsError: The folder does not hold a model that can be loaded.
+        WeightsError: The files do not hold a model that can be loaded.
         MissingDependencyError: transformers is not installed.
     """
 
-    def __init__(self, folder: Path, dtype: torch.dtype | None = None) -> None:
-        try:
-            from transformers import AutoModelForCausalLM, AutoTokenizer
-            from transformers.utils import logging
-        except ImportError as error:
-            raise missing_dependency("transformers", extra="local") from error
-        logging.disable_progress_bar()
-        try:
-            self.tokenizer = cast("PreTrainedTokenizerFast", AutoTokenizer.from_pretrained(folder, local_files_only=True))
-            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype or native_dtype(), local_files_only=True
-            )
-        except Exception as error:  # transformers, safetensors and json raise many unrelated types for a bad file
-            message = f"no model could be loaded from {folder}: {error}"
-            raise WeightsError(message) from error
-        self.model = model.eval()
-        self.context_length: int = model.config.max_position_embeddings
-        self._prefixes: OrderedDict[tuple[int, ...], DynamicCache] = OrderedDict()
-        self._previous: list[int] = []
+    def __init__(
+        self,
+        path: Path,
+        dtype: torch.dtype | None = None,
+        *,
+        device: str = "auto",
+        model_kwargs: Mapping[str, Any] | None = None,
+        tokenizer_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        options = dict(model_kwargs or {})
+        named = options.pop("dtype", None)
+        self.device = chosen_device(device)
+        self.model, self.tokenizer = load(
+            path,
+            dtype=dtype or (native_dtype(self.device) if named is None else as_dtype(named)),
+            device=self.device,
+            model_kwargs=options,
+            tokenizer_kwargs=tokenizer_kwargs or {},
+        )
+        use_grouped_attention(self.model)
+        self.tokens_read = 0
+        config: Any = self.model.config.get_text_config(decoder=True)
+        self.context_length: int = config.max_position_embeddings
+        self.vocabulary: int = config.vocab_size
+        self.width: int = config.hidden_size
+        self._windows = _windows(config)
+        self._prefixes = PrefixStore(self._read_prefix)
+        self._encoding = threading.Lock()  # a tokenizer's options are set for each text, and shared by all threads
 
     def encode(self, text: str) -> list[int]:
         """Turn text into token ids, without adding any. Text that looks like a control token is text."""
-        return list(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+        with self._encoding:
+            return list(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
 
     def encode_chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """Write a conversation in the model's own chat format, ready for its next turn, as token ids.
@@ -132,13 +115,27 @@ class Engine:
             if place % 2:
                 tokens += self.encode(messages[int(part)]["content"])
             else:
-                tokens += cast("list[int]", self.tokenizer.encode(part, add_special_tokens=False))
+                with self._encoding:
+                    tokens += cast("list[int]", self.tokenizer.encode(part, add_special_tokens=False))
         return tokens
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Turn token ids into text, control tokens left out."""
+        with self._encoding:
+            # Spaces before a comma stay where they are: a reply may be JSON, whose strings are not ours to tidy up.
+            text = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text)
 
     def end_of_turn(self) -> list[int]:
         """Tell by which token the model ends a turn, or a line end where its tokenizer names none."""
         token = self.tokenizer.eos_token_id
         return self.encode("\n") if token is None else [cast("int", token)]
+
+    def end_tokens(self) -> frozenset[int]:
+        """Tell by which tokens the model may end what it writes."""
+        configured: Any = getattr(self.model.generation_config, "eos_token_id", None)
+        ids = configured if isinstance(configured, list) else [configured, self.tokenizer.eos_token_id]
+        return frozenset(int(token) for token in ids if token is not None)
 
     @idle_processors()
     @torch.inference_mode()
@@ -155,152 +152,186 @@ class Engine:
         Returns:
             Log-probabilities in nats, one list a prompt.
         """
-        rows = [OptionTree(prompt, row_options) for prompt, row_options in zip(prompts, options, strict=True)]
-        cache, shared = self._shared_cache(prompts)
-        width = max(len(row.tokens) for row in rows) - shared
-        tokens = torch.zeros(len(rows), width, dtype=torch.long)
-        positions = torch.zeros(len(rows), width, dtype=torch.long)
-        visible = torch.zeros(len(rows), 1, width, shared + width, dtype=torch.bool)
-        for index, row in enumerate(rows):
-            length = len(row.tokens) - shared
-            tokens[index, :length] = torch.tensor(row.tokens[shared:])
-            positions[index, :length] = torch.tensor(row.positions[shared:])
-            visible[index, 0, :length, : shared + length] = row.visible()[shared:]
-            visible[index, 0, length:, 0] = True  # padding must see something, or its softmax is NaN
-        mask = torch.zeros(visible.shape, dtype=self.model.dtype).masked_fill(~visible, torch.finfo(self.model.dtype).min)
-        hidden = self.model.base_model(
-            input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache
-        ).last_hidden_state
-        # The vocabulary is 85 times wider than the hidden state: only what is asked for goes through the head.
-        places = [(index, place - shared, token) for index, row in enumerate(rows) for place, token in row.predictions]
-        read = hidden[[index for index, _, _ in places], [place for _, place, _ in places]]
-        head: Any = self.model.get_output_embeddings()
-        logs = torch.log_softmax(head(read).float(), dim=-1)
-        values = iter(logs[torch.arange(len(places)), [token for _, _, token in places]].tolist())
-        return [[sum(next(values) for _ in option) for option in row_options] for row_options in options]
+        trees = [OptionTree(prompt, row_options) for prompt, row_options in zip(prompts, options, strict=True)]
+        scores: dict[int, list[float]] = {}
+        for family in self._families(prompts, [tree.tokens for tree in trees]):
+            lengths = [len(prompts[member]) for member in family.members]
+            logs = self._logs([trees[member] for member in family.members], lengths, family)
+            for member, values in zip(family.members, logs, strict=True):
+                following = iter(values)
+                scores[member] = [sum(next(following) for _ in option) for option in options[member]]
+        return [scores[member] for member in range(len(prompts))]
+
+    def read(self, prompts: Sequence[list[int]]) -> Iterator[Read]:
+        """Read prompts, in one piece or several, to be continued."""
+        for family in self._families(prompts, prompts):
+            rests = [prompts[member][family.shared :] for member in family.members]
+            tokens, real = _padded_left(rests)
+            visible = torch.cat([real.new_ones(len(rests), family.shared), real], dim=1)
+            positions = _positions(visible)
+            cache = family.cache()
+            logits = self._logits(tokens, positions[:, family.shared :], _causal(visible, tokens.shape[1]), positions, cache)
+            self.tokens_read += sum(map(len, rests))
+            if family.is_alone:
+                self._prefixes.remember(prompts[family.members[0]], KeyValues.of(cache), family.shared)
+            yield Read(family.members, logits[:, -1].float().cpu(), cache, visible.to(self.device))
+
+    def step(self, slots: Slots, tokens: Sequence[int]) -> torch.Tensor:
+        """Read one more token of each row.
+
+        Returns:
+            What may come next, in float32 on the processor. Shape [rows, vocabulary].
+        """
+        visible = slots.advance()
+        last = visible.sum(dim=1, keepdim=True) - 1
+        logits = self._logits(torch.tensor(tokens)[:, None], last, visible[:, None], _positions(visible), slots.cache)
+        self.tokens_read += len(tokens)
+        return logits[:, -1].float().cpu()
 
     @idle_processors()
     @torch.inference_mode()
-    def generate(
-        self,
-        prompts: Sequence[list[int]],
-        samplings: Sequence[Sampling],
-        grammars: Sequence[Grammar | None],
-        watch: Callable[[int, Sequence[int]], None] | None = None,
-    ) -> list[Generated]:
-        """Continue each prompt until the model ends it, its grammar is complete, or its length limit is reached.
-
-        Rows that have ended leave the batch, so a long reply does not make the short ones wait.
+    def embed(self, texts: Sequence[list[int]]) -> torch.Tensor:
+        """Turn each text into the mean of its tokens' last hidden states.
 
         Args:
-            prompts: Token ids of each prompt.
-            samplings: How each row is drawn; equal seeds give equal draws whatever else is in the batch.
-            grammars: What each row's text must conform to, or None for free text.
-            watch: Called at each step for each row that goes on, with the row and its tokens so far.
+            texts: Token ids of each text, at least one each.
+
+        Returns:
+            Shape [texts, dimensions], float32.
         """
-        logits, cache, mask = self._prefill(prompts)
-        ends = self._end_tokens()
-        samplers = [RowSampler(sampling, grammar, ends) for sampling, grammar in zip(samplings, grammars, strict=True)]
-        alive = list(range(len(prompts)))
-        while True:
-            # One token a row; rows that ended are dropped from the key-value cache too.
-            drawn = [samplers[row].draw(logits[index]) for index, row in enumerate(alive)]
-            if watch is not None:
-                for row in alive:
-                    watch(row, samplers[row].tokens)
-            going = [index for index, row in enumerate(alive) if not samplers[row].finished]
-            if not going:
-                break
-            if len(going) < len(alive):
-                kept = torch.tensor(going)
-                cache.batch_select_indices(kept)
-                mask = mask[kept]
-                alive = [alive[index] for index in going]
-                drawn = [drawn[index] for index in going]
-            positions = mask.sum(dim=1, keepdim=True)
-            mask = torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
-            result = self.model(
-                input_ids=torch.tensor(drawn)[:, None],
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-            )
-            logits = result.logits[:, -1].float()
-        return [Generated(tuple(sampler.tokens), sampler.ended) for sampler in samplers]
+        vectors: dict[int, torch.Tensor] = {}
+        for members in _chunks(range(len(texts)), list(map(len, texts))):
+            tokens, real = _padded_left([texts[member] for member in members])
+            sums = torch.zeros(len(members), 1)
+            for hidden, begin in self._hidden(tokens, real, Family(tuple(members), None).cache()):
+                sums = sums + (hidden.float().cpu() * real[:, begin : begin + hidden.shape[1], None]).sum(dim=1)
+            vectors.update(zip(members, sums / real.sum(dim=1, keepdim=True), strict=True))
+        return torch.stack([vectors[member] for member in range(len(texts))])
 
-    def _prefill(self, prompts: Sequence[list[int]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
-        """Read the prompts. Returns the last position's logits [n, vocabulary], the cache, and the attention mask [n, t]."""
-        cache, shared = self._shared_cache(prompts)
-        rests = [prompt[shared:] for prompt in prompts]
-        width = max(len(rest) for rest in rests)
-        tokens = torch.tensor([[0] * (width - len(rest)) + rest for rest in rests])
-        mask = torch.tensor([[1] * shared + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests])
-        positions = (mask.cumsum(dim=1) - 1).clamp_min(0)[:, shared:]
-        result = self.model(
-            input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
-        )
-        return result.logits[:, -1].float(), cache, mask
+    def _families(self, prompts: Sequence[list[int]], rows: Sequence[Sequence[int]]) -> Iterator[Family]:
+        """Split prompts into families, each small enough for one forward pass over what `rows` has behind its prefix."""
+        for family in self._prefixes.families(prompts):
+            for members in _chunks(family.members, [len(row) - family.shared for row in rows]):
+                prefix, prompt = family.prefix, prompts[members[0]]
+                if len(members) == 1 and len(prompt) - family.shared > TOKENS_AT_ONCE:
+                    prefix = self._read_prefix(prefix, prompt[family.shared : 1 - TOKENS_AT_ONCE])
+                yield Family(tuple(members), prefix, is_alone=family.is_alone)
 
-    def _shared_cache(self, prompts: Sequence[list[int]]) -> tuple[DynamicCache, int]:
-        """Build a key-value cache of what all prompts begin with, a row a prompt, and tell how many tokens it holds."""
-        from transformers import DynamicCache
+    def _read_prefix(self, prefix: KeyValues | None, tokens: Sequence[int]) -> KeyValues:
+        cache = Family((0,), prefix).cache()
+        for _ in self._hidden(torch.tensor([tokens]), torch.ones(1, len(tokens), dtype=torch.bool), cache):
+            pass
+        return KeyValues.of(cache)
 
-        shared = self._shared_length(prompts)
-        if not shared:
-            return DynamicCache(config=self.model.config), 0
-        cache = copy.deepcopy(self._prefix_cache(tuple(prompts[0][:shared])))
-        cache.batch_repeat_interleave(len(prompts))
-        return cache, shared
+    def _hidden(self, tokens: torch.Tensor, real: torch.Tensor, cache: Cache) -> Iterator[tuple[torch.Tensor, int]]:
+        """Read rows behind a cache in pieces of a bounded size. Gives each piece's last hidden states, and where it begins."""
+        behind = cache.get_seq_length()
+        visible = torch.cat([real.new_ones(len(real), behind), real], dim=1)
+        positions = _positions(visible)
+        for begin in range(0, tokens.shape[1], TOKENS_AT_ONCE):
+            piece = tokens[:, begin : begin + TOKENS_AT_ONCE]
+            end = behind + begin + piece.shape[1]
+            seen = _causal(visible[:, :end], piece.shape[1])
+            inputs = self._inputs(piece, positions[:, behind + begin : end], seen, positions[:, :end], cache)
+            yield self.model.base_model(**inputs).last_hidden_state, begin
+        self.tokens_read += int(real.sum())
 
-    def _shared_length(self, prompts: Sequence[list[int]]) -> int:
-        """Count the leading tokens to take from, or put into, the kept prefixes; 0 when too few to pay.
+    def _logs(self, trees: Sequence[OptionTree], lengths: Sequence[int], family: Family) -> Iterator[list[float]]:
+        """Compute the log-probability of each token of each tree's options."""
+        shared = family.shared
+        before = max(lengths) - shared  # the prompts end together, and the options begin together
+        width = before + max(len(tree.tokens) - length for tree, length in zip(trees, lengths, strict=True))
+        tokens, positions = torch.zeros(2, len(trees), width, dtype=torch.long)
+        visible = torch.eye(width, dtype=torch.bool).repeat(len(trees), 1, 1)
+        visible = torch.cat([visible.new_zeros(len(trees), width, shared), visible], dim=2)
+        for row, (tree, length) in enumerate(zip(trees, lengths, strict=True)):
+            begin = before - (length - shared)
+            end = begin + len(tree.tokens) - shared
+            tokens[row, begin:end] = torch.tensor(tree.tokens[shared:])
+            positions[row, begin:end] = torch.tensor(tree.positions[shared:])
+            seen = tree.visible()[shared:]
+            visible[row, begin:end, :shared] = seen[:, :shared]
+            visible[row, begin:end, shared + begin : shared + end] = seen[:, shared:]
+        behind = torch.cat([torch.arange(shared).expand(len(trees), -1), positions], dim=1)
+        cache = family.cache()
+        logits = self._logits(tokens, positions, visible, behind, cache, keep=width - before + 1)
+        self.tokens_read += sum(len(tree.tokens) - shared for tree in trees)
+        if family.is_alone:
+            prompt = trees[0].tokens[: lengths[0]]
+            self._prefixes.remember(prompt, KeyValues.of(cache).first(len(prompt)), shared)
+        for row, (tree, length) in enumerate(zip(trees, lengths, strict=True)):
+            places, predicted = zip(*tree.predictions, strict=True)
+            # Row by row and in float32: the vocabulary is wide.
+            found = logits[row, [place - length + 1 for place in places]].float()
+            chosen = found.gather(1, torch.tensor(predicted, device=found.device)[:, None])[:, 0]
+            yield (chosen - found.logsumexp(dim=1)).tolist()
 
-        A call that comes alone shows what it shares only beside the call before it.
+    def _logits(self, *args: Any, keep: int = 1) -> torch.Tensor:
+        return cast("torch.Tensor", self.model(**self._inputs(*args), logits_to_keep=keep).logits)
+
+    def _inputs(
+        self, tokens: torch.Tensor, positions: torch.Tensor, visible: torch.Tensor, behind: torch.Tensor, cache: Cache
+    ) -> dict[str, Any]:
+        """Make a model's inputs.
+
+        Args:
+            tokens: Shape [rows, width].
+            positions: Of each token, of the same shape.
+            visible: Which token sees which column of the cache and of the tokens. Shape [rows, width, columns].
+            behind: The position of what stands in each column. Shape [rows, columns].
+            cache: What was read before, to which the tokens are added.
         """
-        room = min(len(prompt) for prompt in prompts) - 1  # each prompt keeps a token of its own to be read
-        beside = [*prompts, self._previous]
-        self._previous = prompts[0]
-        common = _common_length(beside)
-        if common < SHORTEST_SHARED_PREFIX and len(prompts) > 1:
-            common = _common_length(prompts)
-        common = min(common, room)
-        known = max(
-            (len(prefix) for prefix in self._prefixes if len(prefix) <= common and _starts_with(prompts[0], prefix)),
-            default=0,
-        )
-        if known and common - known < SHORTEST_SHARED_PREFIX:
-            return known
-        return common if common >= SHORTEST_SHARED_PREFIX else 0
+        masks = {
+            kind: self._mask(visible if window is None else visible & (behind[:, None] > positions[:, :, None] - window))
+            for kind, window in self._windows.items()
+        }
+        return {
+            "input_ids": tokens.to(self.device),
+            "position_ids": positions.to(self.device),
+            "attention_mask": masks if len(masks) > 1 else next(iter(masks.values())),
+            "past_key_values": cache,
+            "use_cache": True,
+        }
 
-    def _prefix_cache(self, prefix: tuple[int, ...]) -> DynamicCache:
-        from transformers import DynamicCache
-
-        if prefix in self._prefixes:
-            self._prefixes.move_to_end(prefix)
-            return self._prefixes[prefix]
-        cache = DynamicCache(config=self.model.config)
-        self.model.base_model(input_ids=torch.tensor([prefix]), past_key_values=cache)
-        self._prefixes[prefix] = cache
-        if len(self._prefixes) > KEPT_PREFIXES:
-            self._prefixes.popitem(last=False)
-        return cache
-
-    def _end_tokens(self) -> frozenset[int]:
-        configured: Any = self.model.generation_config.eos_token_id if self.model.generation_config else None
-        ids = configured if isinstance(configured, list) else [configured, self.tokenizer.eos_token_id]
-        return frozenset(int(token) for token in ids if token is not None)
+    def _mask(self, visible: torch.Tensor) -> torch.Tensor:
+        hidden = torch.finfo(self.model.dtype).min
+        mask = torch.zeros(visible.shape, dtype=self.model.dtype, device=visible.device).masked_fill_(~visible, hidden)
+        return mask[:, None].to(self.device)
 
 
-def _common_length(prompts: Sequence[list[int]]) -> int:
-    """Count the tokens that all prompts begin with."""
-    first, last = min(prompts), max(prompts)  # lexicographic extremes share what all share
-    length = 0
-    for left, right in zip(first, last, strict=False):
-        if left != right:
-            break
-        length += 1
-    return length
+def _chunks(members: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Split rows into those of one forward pass, similar lengths together."""
+    chunk: list[int] = []
+    for member in sorted(members, key=lengths.__getitem__):
+        if chunk and (len(chunk) + 1) * lengths[member] > TOKENS_AT_ONCE:
+            yield chunk
+            chunk = []
+        chunk.append(member)
+    yield chunk
 
 
-def _starts_with(tokens: list[int], prefix: tuple[int, ...]) -> bool:
-    return tuple(tokens[: len(prefix)]) == prefix
+def _padded_left(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give rows one width. Returns the tokens, and which of them are no padding; both of shape [rows, width]."""
+    width = max(map(len, rows))
+    tokens = torch.tensor([[0] * (width - len(row)) + list(row) for row in rows])
+    real = torch.arange(width) >= width - torch.tensor([[len(row)] for row in rows])
+    return tokens, real
+
+
+def _positions(visible: torch.Tensor) -> torch.Tensor:
+    return (visible.cumsum(dim=1) - 1).clamp_min(0)
+
+
+def _causal(visible: torch.Tensor, width: int) -> torch.Tensor:
+    """Let each of the last `width` columns see those before it that are visible, and itself: to see nothing would be NaN."""
+    columns = visible.shape[1]
+    itself = torch.eye(width, columns, dtype=torch.bool).roll(columns - width, dims=1)
+    before = torch.ones(width, columns, dtype=torch.bool).tril(columns - width)
+    return (before & visible[:, None]) | itself
+
+
+def _windows(config: Any) -> dict[str, int | None]:
+    """Tell how far the layers of each kind look back, in tokens; None where they see everything."""
+    window: int | None = getattr(config, "sliding_window", None)
+    kinds = sorted(set(getattr(config, "layer_types", None) or [])) or ["sliding_attention" if window else "full_attention"]
+    return {kind: window if kind == "sliding_attention" else None for kind in kinds}

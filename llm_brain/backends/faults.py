@@ -226,7 +226,7 @@ def _kind(status: int) -> FaultKind:
 def _provider_words(content: bytes) -> tuple[str, str, str]:
     """Take the message, the code and the type out of an error body; or quote it, where it is none."""
     try:
-        body = json.loads(content)
+        body: Any = json.loads(content)
         body = body[0] if isinstance(body, list) and body else body
         # vLLM and FastChat put what others call the error at the top.
         error = body.get("error", body)

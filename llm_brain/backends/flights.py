@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from llm_brain.backends.asking import Asking, Blocking
-from llm_brain.backends.contract import Choice, Reply
+from llm_brain.backends.contract import Choice, Embeddings, Reply
 from llm_brain.backends.portal import is_blocked
 
-Answer = TypeVar("Answer", Reply, Choice)
+Answer = TypeVar("Answer", Reply, Choice, Embeddings)
 
 
 class Flights:
@@ -60,7 +60,7 @@ class Flights:
                 return await ask()
             answer: Answer | None = await inner.wait(flight)
             if answer is not None:
-                return replace(answer, cached=True)
+                return _of_another(answer)
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
@@ -93,6 +93,13 @@ class _Flight(Future[Any]):
     def __init__(self) -> None:
         super().__init__()
         self.thread = threading.get_ident()
+
+
+def _of_another(answer: Answer) -> Answer:
+    """Give what a kept answer would tell: the attempts and the time were another caller's, and so is the array."""
+    if isinstance(answer, Embeddings):
+        return replace(answer, vectors=answer.vectors.copy(), cached=True)
+    return replace(answer, cached=True, latency=None, failed=())
 
 
 def _would_wait_for_itself(flight: _Flight, inner: Asking) -> bool:

@@ -1,54 +1,56 @@
-"""A language model on this machine: a transformers folder behind the backend contract."""
+"""A language model on this machine: a transformers folder, or a GGUF file, behind the backend contract."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
+from math import exp
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llm_brain.attempts import Usage
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
 from llm_brain.backends.batching import Batcher
-from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply, Request, Sampling
+from llm_brain.backends.contract import Choice, Embeddings, LanguageBackend, Message, Reply, Request, Sampling
 from llm_brain.backends.embedded import MANIFEST
+from llm_brain.backends.jobs import Answer, Embedding, Job, Scoring, Worker, Writing
+from llm_brain.backends.loading import check_options
 from llm_brain.backends.portal import in_thread
-from llm_brain.errors import BackendError, LLMBrainError
+from llm_brain.errors import BackendError, LLMBrainError, missing_dependency
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from llm_brain.backends.engine import Engine
-    from llm_brain.backends.grammar import Grammar, GrammarCompiler
+    from llm_brain.backends.grammar import GrammarCompiler
 
-_Answer: TypeAlias = "Reply | list[float]"
-_UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what a tokenizer makes of a character whose last bytes are still to come
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """A prompt in tokens, and what is asked of it: the options to score, or the sampling and grammar to generate by."""
-
-    prompt: list[int]
-    options: tuple[list[int], ...] = ()
-    sampling: Sampling | None = None
-    grammar: Grammar | None = None
-    pieces: SimpleQueue[str | None] | None = None  # where the text so far is put, for who wants to see it grow
+Result = TypeVar("Result")
 
 
 class LocalBackend(LanguageBackend):
     """Any causal language model in a folder, run by transformers.
 
-    Calls that come at the same time are gathered into batches. Options are scored by their true log-probabilities, and a
-    reply with a schema is decoded under it. The model is loaded at the first call.
+    Calls that come at the same time are gathered into batches, and calls that come later join them. What prompts begin with
+    is read once. Options are scored by their true log-probabilities, and a reply with a schema is decoded under it. The model
+    is loaded at the first call.
 
     Args:
-        folder: Holds config.json, model.safetensors and tokenizer.json.
+        folder: Holds config.json, model.safetensors and tokenizer.json; or a GGUF file.
         model_id: The name in traces and caches; the folder's name by default.
         largest_batch: The most calls in one forward pass.
+        device: Where to compute: "cpu", "cuda", or "auto" for a GPU where there is one.
+        model_kwargs: Options of transformers' `from_pretrained` for the model: `dtype`, `attn_implementation` ("sdpa" or
+            "eager") and some more.
+        tokenizer_kwargs: The same for the tokenizer: `chat_template`, say.
+
+    Raises:
+        DefinitionError: An option is unknown or unsafe.
 
     Example:
         >>> from llm_brain.backends import LocalBackend, Message, Request
@@ -57,22 +59,32 @@ class LocalBackend(LanguageBackend):
         >>> question = Request((Message("user", "The capital of France is"),), form="completion")
         >>> model.choose_from_options(question, [" Paris", " a potato"]).option
         ' Paris'
+        >>> model.embed(["Paris", "Rome"]).vectors.shape
+        (2, 576)
     """
 
     choice_form = "completion"
     enforces_schema = True
 
-    def __init__(self, folder: str | Path, *, model_id: str | None = None, largest_batch: int = 32) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        model_id: str | None = None,
+        largest_batch: int = 32,
+        device: str = "auto",
+        model_kwargs: Mapping[str, Any] | None = None,
+        tokenizer_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
         self.folder = Path(folder)
         self.model_id = model_id or self.folder.name
+        self._device = device
+        self._options = dict(model_kwargs or {}), dict(tokenizer_kwargs or {})
+        check_options(*self._options)
         self._loading = threading.Lock()
         self._engine: Engine | None = None
-        self._batcher: Batcher[_Question, _Answer] = Batcher(
-            self._answer,
-            kind=lambda question: question.sampling is None,
-            size=lambda question: len(question.prompt),
-            largest=largest_batch,
-        )
+        worker = Worker(lambda: self.engine, self.model_id, largest_batch)
+        self._batcher: Batcher[Job, Answer] = Batcher(worker.work, kind=type)
 
     @property
     def engine(self) -> Engine:
@@ -80,12 +92,20 @@ class LocalBackend(LanguageBackend):
 
         Raises:
             WeightsError: The folder does not hold a model that can be loaded.
+            DefinitionError: The device is not there.
+            MissingDependencyError: transformers is not installed.
         """
         with self._loading:
             if self._engine is None:
-                from llm_brain.backends.engine import Engine
+                try:
+                    from llm_brain.backends.engine import Engine
+                except ModuleNotFoundError as error:
+                    raise missing_dependency(error.name or "transformers", extra="local") from error
 
-                self._engine = Engine(self.folder)
+                model_kwargs, tokenizer_kwargs = self._options
+                self._engine = Engine(
+                    self.folder, device=self._device, model_kwargs=model_kwargs, tokenizer_kwargs=tokenizer_kwargs
+                )
                 self.context_length = self._engine.context_length
             return self._engine
 
@@ -93,7 +113,7 @@ class LocalBackend(LanguageBackend):
     def _grammars(self) -> GrammarCompiler:
         from llm_brain.backends.grammar import GrammarCompiler
 
-        return GrammarCompiler(self.engine.tokenizer, self.engine.model.config.vocab_size)
+        return GrammarCompiler(self.engine.tokenizer, self.engine.vocabulary)
 
     @property
     def identity(self) -> str:
@@ -102,27 +122,32 @@ class LocalBackend(LanguageBackend):
 
     @cached_property
     def _fingerprint(self) -> str:
+        options = "" if not any(self._options) else repr(self._options)
         try:
             listed = self.folder / MANIFEST
             if listed.is_file():
-                return hashlib.sha256(listed.read_bytes()).hexdigest()
-            files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(self.folder.iterdir())]
+                return hashlib.sha256(listed.read_bytes() + options.encode()).hexdigest()
+            found = [self.folder] if self.folder.is_file() else sorted(self.folder.iterdir())
+            files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in found]
         except OSError:
             files = []  # the engine says what is wrong with the folder
-        return hashlib.sha256(repr((str(self.folder), files)).encode()).hexdigest()
+        return hashlib.sha256((repr((str(self.folder), files)) + options).encode()).hexdigest()
 
     def count_tokens(self, text: str | Sequence[Message]) -> int:
         """Count the tokens of a text, or of a chat, with the model's own tokenizer and format."""
         return len(self.engine.encode(text) if isinstance(text, str) else self._chat(text))
 
+    def cost(self, usage: Usage | None, model: str) -> float | None:  # noqa: ARG002 - the contract's parameters
+        """Tell that nobody is paid."""
+        return 0.0
+
     def chat_completion(self, request: Request) -> Reply:
         """Generate a reply; under the request's schema, where it has one."""
-        return cast("Reply", run_now(self._ask(self._to_generate(request), Blocking(self))))
+        return run_now(self._reply(self._to_write(request), Blocking(self)))
 
     async def achat_completion(self, request: Request) -> Reply:
         """Generate a reply, awaited: no thread waits for it."""
-        await self._loaded()
-        return cast("Reply", await self._ask(self._to_generate(request), Awaiting(self)))
+        return await self._reply(await in_thread(self._to_write, request), Awaiting(self))
 
     def choose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
         """Choose the likeliest option, and tell how likely each one is.
@@ -131,30 +156,78 @@ class LocalBackend(LanguageBackend):
         is ended by what ends a turn, so that an option that begins another one is not favoured; in a text that is
         continued, options are scored as they stand.
         """
-        return run_now(self._choose(request, options, Blocking(self)))
+        return run_now(self._choose(self._to_score(request, options), options, Blocking(self)))
 
     async def achoose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
         """Choose the likeliest option, awaited: no thread waits for it."""
-        await self._loaded()
-        return await self._choose(request, options, Awaiting(self))
+        return await self._choose(await in_thread(self._to_score, request, options), options, Awaiting(self))
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Turn each text into the mean of the model's last hidden states over its tokens."""
+        return run_now(self._vectors(self._to_embed(texts), Blocking(self)))
+
+    async def aembed(self, texts: Sequence[str]) -> Embeddings:
+        """Turn texts into vectors, awaited: no thread waits for them."""
+        return await self._vectors(await in_thread(self._to_embed, texts), Awaiting(self))
 
     def stream(self, request: Request) -> Generator[str | Reply, None, None]:
-        """Generate a reply, and give its text token by token."""
+        """Generate a reply, and give its text token by token. A stream that is closed early ends the work on it."""
         pieces: SimpleQueue[str | None] = SimpleQueue()
-        question = replace(self._to_generate(request), pieces=pieces)
-        future = self._batcher.submit(question)
+        future = self._batcher.submit(replace(self._to_write(request), pieces=pieces))
         future.add_done_callback(lambda _: pieces.put(None))
         said = 0
-        while (text := pieces.get()) is not None:
-            if len(text) > said:
-                yield text[said:]
-                said = len(text)
-        reply = cast("Reply", run_now(self._ask(question, Blocking(self), future)))
-        if reply.text[said:]:
-            yield reply.text[said:]
-        yield reply
+        try:
+            while (piece := pieces.get()) is not None:
+                if piece:
+                    said += len(piece)
+                    yield piece
+            reply = cast("Reply", run_now(self._answer(future, Blocking(self))))
+            if reply.text[said:]:
+                yield reply.text[said:]
+            yield reply
+        finally:
+            future.cancel()
 
-    async def _choose(self, request: Request, options: Sequence[str], asking: Asking) -> Choice:
+    async def _reply(self, job: Writing, asking: Asking) -> Reply:
+        return cast("Reply", await self._answer(self._batcher.submit(job), asking))
+
+    async def _choose(self, job: Scoring, options: Sequence[str], asking: Asking) -> Choice:
+        probabilities = _softmax(cast("list[float]", await self._answer(self._batcher.submit(job), asking)))
+        best = max(range(len(options)), key=probabilities.__getitem__)
+        usage = Usage(len(job.prompt), sum(map(len, job.options)))
+        return Choice(options[best], probabilities, self.model_id, usage)
+
+    async def _vectors(self, jobs: Sequence[Embedding], asking: Asking) -> Embeddings:
+        import numpy as np
+
+        futures = [self._batcher.submit(job) for job in jobs]
+        try:
+            rows = [cast("NDArray[np.float32]", await self._answer(future, asking)) for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+        vectors = np.stack(rows) if rows else np.zeros((0, self.engine.width), dtype=np.float32)
+        return Embeddings(vectors, self.model_id, Usage(sum(len(job.text) for job in jobs), 0))
+
+    async def _answer(self, future: Future[Answer], asking: Asking) -> Answer:
+        try:
+            return await asking.wait(future)
+        except LLMBrainError:
+            raise
+        except Exception as error:  # torch raises what it likes, when memory runs out, say
+            message = f"{self.model_id!r} failed on this machine: {type(error).__name__}: {error}"
+            raise BackendError(message, kind="server") from error
+        finally:
+            future.cancel()  # where nobody waits any more, its work ends; what has ended stays as it is
+
+    def _to_write(self, request: Request) -> Writing:
+        prompt = self._prompt(request)
+        self._check_length(len(prompt), request.sampling.max_tokens)
+        # Compiled here and not in the batch, where a schema that cannot be enforced would fail the other callers too.
+        grammar = None if request.schema is None else self._grammars.compile(request.schema)
+        return Writing(prompt, _seeded(request), grammar)
+
+    def _to_score(self, request: Request, options: Sequence[str]) -> Scoring:
         if not options:
             message = f"{self.model_id!r} was given no options to choose from"
             raise BackendError(message, kind="bad_request")
@@ -162,23 +235,13 @@ class LocalBackend(LanguageBackend):
         end = [] if request.form == "completion" else self.engine.end_of_turn()
         encoded = tuple([*self.engine.encode(option), *end] for option in options)
         self._check_length(len(prompt), max(map(len, encoded)))
-        scores = cast("list[float]", await self._ask(_Question(prompt, options=encoded), asking))
-        probabilities = _softmax(scores)
-        best = max(range(len(options)), key=probabilities.__getitem__)
-        usage = Usage(len(prompt), sum(len(option) for option in encoded))
-        return Choice(options[best], probabilities, self.model_id, usage)
+        return Scoring(prompt, encoded)
 
-    def _to_generate(self, request: Request) -> _Question:
-        prompt = self._prompt(request)
-        self._check_length(len(prompt), request.sampling.max_tokens)
-        # Compiled here and not in the batch, where a schema that cannot be enforced would fail the other callers too.
-        grammar = None if request.schema is None else self._grammars.compile(request.schema)
-        return _Question(prompt, sampling=_seeded(request), grammar=grammar)
-
-    async def _loaded(self) -> None:
-        """Load the model in a thread: it takes seconds, in which an event loop has other things to do."""
-        if self._engine is None:
-            await in_thread(getattr, self, "engine")
+    def _to_embed(self, texts: Sequence[str]) -> list[Embedding]:
+        jobs = [Embedding(self.engine.encode(text)) for text in texts]
+        for job in jobs:
+            self._check_length(len(job.text), 0)
+        return jobs
 
     def _prompt(self, request: Request) -> list[int]:
         if request.form == "completion":
@@ -193,54 +256,15 @@ class LocalBackend(LanguageBackend):
             message = f"{self.model_id!r} cannot take this as a chat: {error}"
             raise BackendError(message, kind="bad_request") from error
 
-    async def _ask(self, question: _Question, asking: Asking, asked: Future[_Answer] | None = None) -> _Answer:
-        future = asked or self._batcher.submit(question)
-        try:
-            return await asking.wait(future)
-        except LLMBrainError:
-            raise
-        except Exception as error:  # torch raises what it likes, when memory runs out, say
-            message = f"{self.model_id!r} failed on this machine: {type(error).__name__}: {error}"
-            raise BackendError(message, kind="server") from error
-        finally:
-            future.cancel()  # where nobody waits any more; what has ended stays as it is
-
     def _check_length(self, prompt: int, reply: int) -> None:
         if not prompt:
-            message = f"the prompt for {self.model_id!r} is empty: there is nothing to answer or to continue"
+            message = f"the text for {self.model_id!r} is empty: there is nothing to answer, to continue or to embed"
             raise BackendError(message, kind="bad_request")
         limit = self.engine.context_length
         if prompt + reply > limit:
-            message = (
-                f"the prompt has {prompt} tokens and its reply may have {reply}, but {self.model_id!r} takes {limit} "
-                "together: shorten the arguments or the examples"
-            )
-            raise BackendError(message, kind="bad_request")
-
-    def _answer(self, questions: Sequence[_Question]) -> Sequence[_Answer]:
-        prompts = [question.prompt for question in questions]
-        if questions[0].sampling is None:
-            return list(self.engine.score(prompts, [question.options for question in questions]))
-        grammars = [question.grammar for question in questions]
-        samplings = [question.sampling or Sampling() for question in questions]
-
-        def decode(tokens: Sequence[int]) -> str:
-            return str(self.engine.tokenizer.decode(list(tokens), skip_special_tokens=True))
-
-        def watch(row: int, tokens: Sequence[int]) -> None:
-            pieces = questions[row].pieces
-            if pieces is not None and not (text := decode(tokens)).endswith(_UNFINISHED):
-                pieces.put(text)
-
-        return [
-            Reply(
-                decode(generated.tokens),
-                "stop" if generated.ended else "length",
-                self.model_id,
-                Usage(len(prompt), len(generated.tokens)),
-            )
-            for prompt, generated in zip(prompts, self.engine.generate(prompts, samplings, grammars, watch), strict=True)
-        ]
+            which = f"the prompt has {prompt} tokens and its reply may have {reply}" if reply else f"the text has {prompt} tokens"
+            message = f"{which}, but {self.model_id!r} takes {limit} together: shorten the arguments or the examples"
+            raise BackendError(message, kind="bad_request", code="context_length_exceeded")
 
 
 def _seeded(request: Request) -> Sampling:
@@ -250,8 +274,6 @@ def _seeded(request: Request) -> Sampling:
 
 
 def _softmax(scores: Sequence[float]) -> tuple[float, ...]:
-    from math import exp
-
     top = max(scores)
     weights = [exp(score - top) for score in scores]
     return tuple(weight / sum(weights) for weight in weights)

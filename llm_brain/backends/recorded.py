@@ -4,8 +4,10 @@ The file holds JSON lines, to be read and edited by people. The first one tells 
 
     {"recording": 1, "model": "gpt-5-mini", "choice_form": "chat", "enforces_schema": true, "context_length": null}
     {"kind": "chat", "request": {"messages": [{"role": "user", "content": "Hello?"}]}, "answer": {"text": "Hello!", ...}}
+    {"kind": "embed", "text": "Hello?", "answer": {"vector": "AACAPwAAAD8=", "model": "text-embedding-3-small"}}
 
-What a line leaves out of a request (`sampling`, `schema`, `sample`, `form`) has its default.
+What a line leaves out of a request (`sampling`, `schema`, `sample`, `form`) has its default. A vector is base64
+of its float32 numbers, or a list of numbers where a person wrote it.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from llm_brain.backends.cached import request_key
-from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply, Request
+from llm_brain.backends.contract import Choice, Embeddings, LanguageBackend, Message, Reply, Request
 from llm_brain.backends.estimate import estimate_tokens
-from llm_brain.backends.keeping import KeepingLayer, Question, choice_of, reply_of
+from llm_brain.backends.keeping import KeepingLayer, Question
+from llm_brain.backends.kept import choice_of, reply_of, vector_of
+from llm_brain.backends.patience import AT_ONCE, BusyError
 from llm_brain.backends.recording import Head, Line, nearest, read_recording, write_line
 from llm_brain.errors import BackendError, DataError
 
@@ -106,6 +110,22 @@ class RecordedBackend(LanguageBackend):
         yield from _WORDS.findall(reply.text)
         yield reply
 
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Return the recorded vectors.
+
+        Raises:
+            BackendError: Of kind "not_found" when a text was not recorded, or the texts were recorded of several models.
+        """
+        import numpy as np
+
+        if not texts:
+            return Embeddings(np.zeros((0, 0), dtype=np.float32), self.model_id)
+        vectors, models = zip(*(vector_of(self._answer(Question.of_text(text))) for text in texts), strict=True)
+        if len({(model, len(vector)) for vector, model in zip(vectors, models, strict=True)}) > 1:
+            message = f"{self.path} holds vectors of different models for these texts: record them again, in a new file"
+            raise BackendError(message, kind="not_found")
+        return Embeddings(np.stack(vectors), models[0])
+
     async def achat_completion(self, request: Request) -> Reply:
         """Return the recorded reply."""
         return self.chat_completion(request)
@@ -113,6 +133,10 @@ class RecordedBackend(LanguageBackend):
     async def achoose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
         """Return the recorded choice."""
         return self.choose_from_options(request, options)
+
+    async def aembed(self, texts: Sequence[str]) -> Embeddings:
+        """Return the recorded vectors."""
+        return self.embed(texts)
 
     async def astream(self, request: Request) -> AsyncGenerator[str | Reply, None]:
         """Give the recorded reply word by word."""
@@ -165,25 +189,33 @@ class Recorder(KeepingLayer):
                 raise DataError(message)
             self._answers = {line.key or question_key(line.question): line.answer for line in lines}
 
-    def key(self, question: Question) -> str:
-        """Hash the question; which model answers is the same for the whole file."""
-        return question_key(question)
+    def key(self, question: Question) -> str | None:
+        """Hash the question, as which model answers is the same for the whole file; None for a schema that is not JSON."""
+        try:
+            return question_key(question)
+        except (TypeError, ValueError, RecursionError):
+            return None
 
-    def kept(self, key: str) -> Mapping[str, Any] | None:
+    def kept(self, key: str, *, patient: bool) -> Mapping[str, Any] | None:  # noqa: ARG002 - it is in memory
         """Return the recorded answer."""
         return self._answers.get(key)
 
-    def keep(self, key: str, question: Question, answer: Mapping[str, Any]) -> None:
-        """Add an answer to the file.
+    def keep(self, key: str, question: Question, answer: Mapping[str, Any], *, patient: bool) -> None:
+        """Add an answer to the file, unless it is there already.
 
         Raises:
             DataError: The file cannot be written.
+            BusyError: Somebody else is writing, and it is not to be patient.
         """
         head = Head(self.model_id, self.choice_form, self.enforces_schema, self.context_length)
-        told = {name: value for name, value in answer.items() if name != "cached"}
-        with self._writing:
-            write_line(self.path, head, Line(question, told), key)
-            self._answers[key] = told
+        if not self._writing.acquire(timeout=-1 if patient else AT_ONCE):
+            raise BusyError
+        try:
+            if key not in self._answers:
+                write_line(self.path, head, Line(question, answer), key, patient=patient)
+                self._answers[key] = answer
+        finally:
+            self._writing.release()
 
 
 def question_key(question: Question) -> str:

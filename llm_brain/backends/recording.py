@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from io import SEEK_END, FileIO
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import Any, Final
 
 from llm_brain.backends.contract import Message, PromptForm, Request, Sampling
 from llm_brain.backends.faults import clipped
-from llm_brain.backends.keeping import Question, choice_of, reply_of
+from llm_brain.backends.keeping import Question
+from llm_brain.backends.kept import choice_of, reply_of, vector_of
+from llm_brain.backends.patience import AT_ONCE, BusyError
 from llm_brain.errors import DataError
 from llm_brain.tracing.redaction import may_hold_secret, redact_all
 
@@ -46,7 +48,7 @@ class Line:
 
     Attributes:
         question: What was asked, as it stands in the file.
-        answer: The fields of the `Reply` or the `Choice`.
+        answer: What is kept of the `Reply` or the `Choice`, or a text's vector.
         key: The question's key, where the file does not show all of it.
 
     Example:
@@ -96,18 +98,19 @@ def read_recording(content: bytes, path: Path) -> tuple[Head | None, list[Line]]
     return head, lines
 
 
-def write_line(path: Path, head: Head, line: Line, key: str) -> None:
+def write_line(path: Path, head: Head, line: Line, key: str, *, patient: bool = True) -> None:
     """Add a line to a recording, in one write; to a new one, the first line as well. Secrets are cut out of it.
 
     Raises:
         DataError: The file cannot be written.
+        BusyError: Another process is writing to it, and this call is not to be patient.
     """
     told = _told(line)
     if may_hold_secret(json.dumps(told, ensure_ascii=False)):
         told = {**_redacted(told), "key": key}  # with what was cut out, the key could not be told from the line
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _other_processes_waiting(path), path.open("a+b", buffering=0) as file:
+        with _other_processes_waiting(path, patient=patient), path.open("a+b", buffering=0) as file:
             _end_last_line(file)
             begun = b"" if file.seek(0, SEEK_END) else _encoded({"recording": FORMAT, **asdict(head)})
             content = begun + _encoded(told)
@@ -171,13 +174,24 @@ def _head(value: Any, before: Head | None) -> Head:
 
 def _line(value: Any) -> Line:
     told = dict(value)
-    question = Question(told.pop("kind"), _request(told.pop("request")), tuple(told.pop("options", ())))
-    line = Line(question, **told)
-    if question.kind not in ("chat", "choose"):
-        message = f"{question.kind!r} is neither 'chat' nor 'choose'"
+    kind = told.pop("kind")
+    if kind not in _READERS:
+        message = f"{kind!r} is none of {', '.join(map(repr, _READERS))}"
         raise ValueError(message)
-    (reply_of if question.kind == "chat" else choice_of)(line.answer)
+    if kind == "embed":
+        question = Question.of_text(told.pop("text"))
+    else:
+        question = Question(kind, _request(told.pop("request")), tuple(told.pop("options", ())))
+    line = Line(question, **told)
+    _READERS[kind](line.answer)
     return line
+
+
+_READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], object]]] = {
+    "chat": reply_of,
+    "choose": choice_of,
+    "embed": vector_of,
+}
 
 
 def _request(value: Any) -> Request:
@@ -188,13 +202,20 @@ def _request(value: Any) -> Request:
 
 def _told(line: Line) -> dict[str, Any]:
     question = line.question
+    if question.kind == "embed":
+        return {"kind": "embed", "text": question.request.messages[0].content, "answer": dict(line.answer)}
     request = {field.name: getattr(question.request, field.name) for field in fields(Request)}
     request["messages"] = [asdict(message) for message in question.request.messages]
-    request["sampling"] = asdict(question.request.sampling)
+    request["sampling"] = _without_empty(asdict(question.request.sampling))
     options = {"options": question.options} if question.kind == "choose" else {}
-    told = {"kind": question.kind, "request": request, **options, "answer": line.answer}
+    told = {"kind": question.kind, "request": _without_empty(request), **options, "answer": line.answer}
     plain: dict[str, Any] = json.loads(json.dumps(told, default=dict))  # a schema may be any mapping
     return plain
+
+
+def _without_empty(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what says nothing: no schema, no seed, the first sample."""
+    return {name: item for name, item in value.items() if item is not None and not (name == "sample" and item == 0)}
 
 
 def _redacted(told: dict[str, Any]) -> dict[str, Any]:
@@ -209,12 +230,23 @@ def _encoded(value: Mapping[str, Any]) -> bytes:
         return json.dumps(value).encode() + b"\n"
 
 
-def _other_processes_waiting(path: Path) -> AbstractContextManager[object]:
-    from filelock import FileLock
+@contextmanager
+def _other_processes_waiting(path: Path, *, patient: bool) -> Iterator[None]:
+    from filelock import FileLock, Timeout
 
     # Not beside the file, which often lies among tests, under version control.
     name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    return FileLock(Path(gettempdir()) / f"llm_brain-recording-{name}.lock", timeout=_WAIT_SECONDS)
+    lock = FileLock(Path(gettempdir()) / f"llm_brain-recording-{name}.lock")
+    try:
+        lock.acquire(timeout=_WAIT_SECONDS if patient else AT_ONCE, poll_interval=AT_ONCE / 2)
+    except Timeout as error:
+        if patient:
+            raise
+        raise BusyError from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _end_last_line(file: FileIO) -> None:

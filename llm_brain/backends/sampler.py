@@ -1,74 +1,72 @@
-"""One row of a generation: draws tokens under a grammar, and knows when the reply is finished."""
+"""Draws the next token of each row of a batch, all of them in one go."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Final
 
 import torch
 
-from llm_brain.backends.contract import Sampling
+from llm_brain.backends.row import Row
 
-if TYPE_CHECKING:
-    from llm_brain.backends.grammar import Grammar
+LIKELIEST: Final = 1000
+"""Among how many tokens a nucleus is searched: to sort a whole vocabulary takes as long as a model's own step."""
 
 
-class RowSampler:
-    """Draws the tokens of one reply.
+def draw(rows: Sequence[Row], logits: torch.Tensor) -> list[int]:
+    """Draw a token for each row: the likeliest where its temperature is 0, and by chance elsewhere.
 
     Args:
-        sampling: Temperature, nucleus, length limit and seed.
-        grammar: What the text must conform to, or None for free text.
-        end_tokens: Token ids by which the model ends its reply.
-
-    Attributes:
-        tokens: The reply so far, without the ending token.
-        ended: Whether the model ended the reply by itself, rather than the length limit.
+        rows: What is being written.
+        logits: What may come next, in float32. Shape [rows, vocabulary].
 
     Example:
-        >>> row = RowSampler(Sampling(max_tokens=2), None, frozenset({9}))
-        >>> logits = torch.zeros(10); logits[3] = 5.0
-        >>> row.draw(logits), row.finished, row.draw(logits), row.finished
-        (3, False, 3, True)
+        >>> from llm_brain.backends.contract import Sampling
+        >>> logits = torch.zeros(2, 10); logits[:, 3] = 5.0
+        >>> draw([Row([1], Sampling()), Row([1], Sampling(temperature=0.01, seed=0))], logits)
+        [3, 3]
     """
+    tokens: list[int] = logits.argmax(dim=-1).tolist()
+    for chosen, pick in ((_is_free, _by_chance), (_is_nucleus, _by_nucleus)):
+        places = [place for place, row in enumerate(rows) if chosen(row)]
+        if places:
+            drawn = pick([rows[place] for place in places], logits[places])
+            for place, token in zip(places, drawn.tolist(), strict=True):
+                tokens[place] = token
+    return tokens
 
-    def __init__(self, sampling: Sampling, grammar: Grammar | None, end_tokens: frozenset[int]) -> None:
-        self.tokens: list[int] = []
-        self.ended = False
-        self._sampling = sampling
-        self._grammar = grammar
-        self._end_tokens = end_tokens
-        self._random = torch.Generator()
-        if sampling.seed is not None:
-            self._random.manual_seed(sampling.seed)
-        else:
-            self._random.seed()
 
-    @property
-    def finished(self) -> bool:
-        """Whether the reply is complete or has reached its length limit."""
-        return self.ended or len(self.tokens) >= self._sampling.max_tokens
+def _is_free(row: Row) -> bool:
+    return row.sampling.temperature > 0 and row.sampling.top_p >= 1
 
-    def draw(self, logits: torch.Tensor) -> int:
-        """Draw the next token from logits of shape [vocabulary]."""
-        if self._grammar is not None:
-            logits = self._grammar.mask(logits)
-        token = self._pick(logits)
-        if token in self._end_tokens:
-            self.ended = True
-            return token
-        self.tokens.append(token)
-        if self._grammar is not None:
-            self._grammar.accept(token)
-            self.ended = self._grammar.complete
-        return token
 
-    def _pick(self, logits: torch.Tensor) -> int:
-        if self._sampling.temperature <= 0:
-            return int(logits.argmax())
-        # The nucleus is searched among the likeliest thousand: sorting a whole vocabulary for each row costs more than
-        # the model's own step, and what lies beyond has no weight at usual temperatures.
-        values, indices = logits.topk(min(1000, logits.shape[-1]))
-        probabilities = torch.softmax(values / self._sampling.temperature, dim=-1)
-        outside = probabilities.cumsum(dim=-1) - probabilities >= self._sampling.top_p
-        probabilities = probabilities.masked_fill(outside, 0.0)
-        return int(indices[torch.multinomial(probabilities, 1, generator=self._random)])
+def _is_nucleus(row: Row) -> bool:
+    return row.sampling.temperature > 0 and row.sampling.top_p < 1
+
+
+def _by_chance(rows: Sequence[Row], logits: torch.Tensor) -> torch.Tensor:
+    return _pick(rows, _probabilities(rows, logits))
+
+
+def _by_nucleus(rows: Sequence[Row], logits: torch.Tensor) -> torch.Tensor:
+    likeliest, tokens = logits.topk(min(LIKELIEST, logits.shape[1]))
+    probabilities = _probabilities(rows, likeliest)
+    enough = torch.tensor([[row.sampling.top_p] for row in rows])
+    # The likeliest one stays whatever `top_p` is, 0 included.
+    outside = probabilities.cumsum(dim=1) - probabilities >= enough
+    outside[:, 0] = False
+    picked = _pick(rows, probabilities.masked_fill(outside, 0.0))
+    return tokens.gather(1, picked[:, None])[:, 0]
+
+
+def _probabilities(rows: Sequence[Row], logits: torch.Tensor) -> torch.Tensor:
+    temperatures = torch.tensor([[row.sampling.temperature] for row in rows])
+    # The largest becomes 0, so that no temperature makes it infinite.
+    return torch.softmax((logits - logits.amax(dim=1, keepdim=True)) / temperatures, dim=1)
+
+
+def _pick(rows: Sequence[Row], probabilities: torch.Tensor) -> torch.Tensor:
+    """Invert each row's cumulative distribution at the row's own number, which no other row has a part in."""
+    cumulative = probabilities.double().cumsum(dim=1)
+    numbers = torch.tensor([[row.uniform()] for row in rows], dtype=torch.float64)
+    return torch.searchsorted(cumulative, numbers * cumulative[:, -1:], right=True)[:, 0]

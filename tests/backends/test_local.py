@@ -7,8 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
+from llm_brain.attempts import Usage
 from llm_brain.backends import LocalBackend, Message, Request, Sampling, resolve_model
 from llm_brain.backends.engine import Engine
 from llm_brain.errors import BackendError, DefinitionError, WeightsError
@@ -49,15 +53,21 @@ def test_samples_of_one_seeded_question_differ_and_can_be_drawn_again(tiny_folde
     assert len(set(first)) == 3
 
 
-@pytest.mark.parametrize("ask", ["chat", "choose"])
+@pytest.mark.parametrize("ask", ["chat", "choose", "stream", "embed"])
 def test_a_prompt_that_is_too_long_is_refused_with_the_numbers(tiny: LocalBackend, ask: str) -> None:
-    with pytest.raises(BackendError, match=r"\d{4} tokens .* takes 256") as caught:
+    read = tiny.engine.tokens_read
+    with pytest.raises(BackendError, match=r"\d{4} tokens.* takes 256") as caught:
         if ask == "chat":
             tiny.chat_completion(chat("x" * 1000))
+        elif ask == "embed":
+            tiny.embed(["short", "x" * 1000])
+        elif ask == "stream":
+            next(tiny.stream(chat("x" * 1000)))
         else:
             tiny.choose_from_options(completion("x" * 1000), ["yes", "no"])
-    assert caught.value.kind == "bad_request"
+    assert (caught.value.kind, caught.value.code) == ("bad_request", "context_length_exceeded")
     assert not caught.value.retryable
+    assert tiny.engine.tokens_read == read  # nothing was computed for it
 
 
 def test_an_option_that_does_not_fit_behind_the_prompt_is_refused(tiny: LocalBackend) -> None:
@@ -117,6 +127,54 @@ def test_a_chat_is_encoded_as_its_template_renders_it(smollm2_engine: Engine) ->
     turns = [{"role": "system", "content": "You add."}, {"role": "user", "content": "What is 2 + 2?\nSay it."}]
     rendered = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     assert smollm2_engine.encode_chat(turns) == tokenizer.encode(rendered, add_special_tokens=False)
+
+
+def test_nobody_is_paid_for_a_model_of_ones_own(tiny: LocalBackend) -> None:
+    reply = tiny.chat_completion(chat("hi"))
+    assert tiny.cost(reply.usage, reply.model) == 0.0
+    assert tiny.cost(None, "tiny") == 0.0
+
+
+def test_chats_are_counted_as_they_are_read(tiny: LocalBackend) -> None:
+    turns = (Message("system", "Be brief."), Message("user", "Hi"))
+    usage = tiny.chat_completion(Request(turns, Sampling(max_tokens=1))).usage
+    assert usage is not None
+    assert tiny.count_tokens(turns) == usage.input_tokens == len("system: Be brief.\nuser: Hi\nassistant: ")
+
+
+def test_a_text_is_embedded_as_the_mean_of_its_last_hidden_states(tiny_folder: Path) -> None:
+    texts = ["a", "another text", "Ein Rüde", "a"]
+    model = LocalBackend(tiny_folder, model_id="tiny", model_kwargs={"dtype": "float32"})
+    made = model.embed(texts)
+    engine = model.engine
+    for text, vector in zip(texts, made.vectors, strict=True):
+        with torch.inference_mode():
+            hidden = engine.model.base_model(input_ids=torch.tensor([engine.encode(text)])).last_hidden_state[0]
+        torch.testing.assert_close(torch.from_numpy(vector), hidden.mean(dim=0), rtol=0, atol=1e-5)
+    assert (made.vectors.shape, str(made.vectors.dtype)) == ((4, 32), "float32")
+    assert made.usage == Usage(sum(map(model.count_tokens, texts)), 0)
+    assert made.model == "tiny"
+
+
+def test_no_texts_are_no_vectors(tiny: LocalBackend) -> None:
+    assert tiny.embed([]).vectors.shape == (0, 32)
+
+
+def test_an_empty_text_is_not_embedded(tiny: LocalBackend) -> None:
+    with pytest.raises(BackendError, match="empty") as caught:
+        tiny.embed(["something", ""])
+    assert caught.value.kind == "bad_request"
+
+
+def test_texts_of_similar_meaning_have_similar_vectors() -> None:
+    kettle, pot, sea = (
+        resolve_model("local").embed(["The kettle leaks.", "The pot is leaking.", "We sailed to Norway in June."]).vectors
+    )
+
+    def cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+        return float(one @ other / np.sqrt((one @ one) * (other @ other)))
+
+    assert cosine(kettle, pot) > cosine(kettle, sea)
 
 
 def test_no_options_are_refused(tiny: LocalBackend) -> None:

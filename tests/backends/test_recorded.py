@@ -147,7 +147,14 @@ def test_people_can_read_the_file(path: Path) -> None:
     assert head == {"recording": 1, "model": "m-1", "choice_form": "completion", "enforces_schema": True, "context_length": 512}
     assert chat["request"]["messages"][1] == {"role": "user", "content": "Hello, you?"}
     assert chat["request"]["sampling"] == {"temperature": 0.5, "top_p": 0.9, "max_tokens": 99, "seed": 7}
-    assert chat["answer"]["usage"] == {"input_tokens": 12, "output_tokens": 3}
+    assert chat["answer"] == {
+        "text": "Grüße 😀\u2028 ",
+        "finish_reason": "stop",
+        "model": "served",
+        "usage": {"input_tokens": 12, "output_tokens": 3},
+    }
+    assert "null" not in path.read_text(encoding="utf-8")
+    assert not {"schema", "sample"} & set(chat["request"])
     assert (choice["options"], choice["answer"]["option"]) == (["ja", "nein"], "nein")
 
 
