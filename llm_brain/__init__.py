@@ -4,6 +4,7 @@
     backends                   language models behind one contract
     strategy                   typed functions: callable -> prompt -> reply -> value
     training, optimize         teaching a brain with a model's help; tuning anything
+    interface                  one object over everything below, with the classic names
     cli                        the `llm-brain` command
 
 Public names load when they are first asked for: this import takes neither torch nor a model.
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from llm_brain.brain.config import BrainConfig as BrainConfig
     from llm_brain.brain.model import Brain as Brain
     from llm_brain.errors import LLMBrainError as LLMBrainError
+    from llm_brain.interface.facade import LLMInterface as LLMInterface
     from llm_brain.optimize.hyperparameters import Hyperparameters as Hyperparameters
     from llm_brain.optimize.hyperparameters import track_hyperparameters as track_hyperparameters
     from llm_brain.optimize.optimizer import LLMOptimizer as LLMOptimizer
@@ -44,6 +46,7 @@ __getattr__, __dir__, __all__ = attach(
         "Hidden": "strategy.annotations.hidden",
         "Hyperparameters": "optimize.hyperparameters",
         "LLMBrainError": "errors",
+        "LLMInterface": "interface.facade",
         "LLMOptimizer": "optimize.optimizer",
         "Likelihood": "strategy.declarations",
         "Student": "training.student",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, ref
 
@@ -15,8 +15,10 @@ from llm_brain.backends.address import Address
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, TCPConnector
     from aiohttp.client_proto import ResponseHandler
+    from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.streams import StreamReader
+    from aiohttp.tracing import Trace
 
 
 @contextmanager
@@ -68,8 +70,8 @@ def connector() -> TCPConnector:
 
     class Connector(TCPConnector):
         # What came unasked would be taken for the next answer.
-        async def _get(self, *args: Any) -> Connection | None:
-            while (connection := await super()._get(*args)) is not None:
+        async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+            while (connection := await super()._get(key, traces)) is not None:
                 if connection.protocol is None or not connection.protocol.should_close:
                     break
                 connection.close()

@@ -85,7 +85,8 @@ def resolved(schema: Any, root: Any) -> Any:
         part: Any = root
         for step in pointer[1:].split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
-            part = part[int(name)] if isinstance(part, Sequence) and name.isdigit() else part[name]
+            place: Any = int(name) if isinstance(part, Sequence) and name.isdigit() else name
+            part = part[place]
         schema = part
     return schema
 

@@ -53,6 +53,12 @@ ERRORS: list[tuple[str, object, FaultKind, int, int]] = [
     ("400", {"message": "what is this", "code": 400}, "bad_request", 400, 1),
     ("status", {"message": "no room", "status": 502}, "server", 502, 3),
     ("quota", {"message": "no money", "type": "insufficient_quota", "code": 429}, "quota", 429, 1),
+    ("in-words-quota", {"message": "no money", "type": "insufficient_quota", "code": "insufficient_quota"}, "quota", 429, 1),
+    ("in-words-rate", {"message": "slow down", "type": "tokens", "code": "rate_limit_exceeded"}, "rate_limit", 429, 3),
+    ("in-words-key", {"message": "who", "type": "invalid_request_error", "code": "invalid_api_key"}, "auth", 401, 1),
+    ("in-words-model", {"message": "what", "type": "invalid_request_error", "code": "model_not_found"}, "not_found", 404, 1),
+    ("in-words-length", {"message": "much", "type": "", "code": "context_length_exceeded"}, "bad_request", 400, 1),
+    ("in-words-server", {"message": "oh", "type": "server_error", "code": None}, "server", 500, 3),
 ]
 TYPES: list[tuple[str, FaultKind, int, int]] = [
     ("overloaded_error", "server", 529, 3),

@@ -1,0 +1,72 @@
+"""Outputs that are vectors, each read as the nearest of the texts that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from llm_brain.errors import ArgumentError, DefinitionError
+from llm_brain.interface.outputs import Drawn, Outputs, drawn_from, shaped
+from llm_brain.interface.vectors import Vectors
+
+
+class NearestTexts(Outputs):
+    """Outputs are vectors [n, d], each read as the text whose vector is nearest to it, of those that are known.
+
+    A vector has no text of its own: this names the nearest one, and is not an inverse.
+
+    Args:
+        texts: The texts that are known.
+        temperature: Of the probabilities that answers are drawn by: softmax of cosine similarity / temperature.
+
+    Raises:
+        DefinitionError: A text is empty or stands there twice, there is none, or the temperature is not above 0.
+
+    Example:
+        >>> from llm_brain.backends import resolve_model
+        >>> vectors = Vectors(resolve_model("local"), 64)
+        >>> known = NearestTexts(["a cup of tea", "an underground train"])
+        >>> known.read(vectors(["a cup of tea"]), vectors)
+        ["'a cup of tea' (cosine similarity 1.00; the nearest of 2 known texts, which is not an inverse)"]
+    """
+
+    def __init__(self, texts: Sequence[str], *, temperature: float = 0.1) -> None:
+        self.texts = tuple(texts)
+        self.temperature = temperature
+        self._known: WeakKeyDictionary[Vectors, dict[int, Tensor]] = WeakKeyDictionary()
+        if not self.texts or len(set(self.texts)) < len(self.texts) or not all(text.strip() for text in self.texts):
+            message = "give texts that differ, and none that is empty: the nearest of them is what an output means"
+            raise DefinitionError(message)
+        if not temperature > 0:
+            message = f"temperature must be above 0, got {temperature}"
+            raise DefinitionError(message)
+
+    def answers(self, output: Tensor, vectors: Vectors | None = None) -> list[str]:
+        """Name the text that is nearest to each output."""
+        return [self.texts[place] for place in self._similarities(output, vectors).argmax(dim=-1).tolist()]
+
+    def read(self, output: Tensor, vectors: Vectors | None = None) -> list[str]:
+        """Name the text that is nearest to each output, and how near it is."""
+        near = self._similarities(output, vectors).max(dim=-1)
+        what = f"the nearest of {len(self.texts)} known texts, which is not an inverse"
+        found = zip(near.values.tolist(), near.indices.tolist(), strict=True)
+        return [f"{self.texts[place]!r} (cosine similarity {similarity:.2f}; {what})" for similarity, place in found]
+
+    def draw(self, output: Tensor, number: int, random: torch.Generator, vectors: Vectors | None = None) -> Drawn:
+        """Draw known texts, the nearer the likelier."""
+        return drawn_from(self._similarities(output, vectors) / self.temperature, number, random, self.texts)
+
+    def _similarities(self, output: Tensor, vectors: Vectors | None) -> Tensor:
+        if vectors is None:
+            message = "NearestTexts compares vectors with those of texts: hand in the `Vectors` that turn texts into some"
+            raise ArgumentError(message)
+        output = shaped(output, 2, None, "vectors [n, d]")
+        by_size = self._known.setdefault(vectors, {})
+        size = output.shape[1]
+        if size not in by_size:
+            by_size[size] = functional.normalize(vectors(self.texts, size), dim=-1)
+        return functional.normalize(output, dim=-1) @ by_size[size].to(output.device, output.dtype).T
