@@ -16,6 +16,7 @@ from rich.table import Table
 from examples.support_desk.interface import Department, SupportDesk
 from examples.support_desk.tickets import CRANK, INBOX
 from llm_brain import Details, LLMBrainError, typed
+from llm_brain.errors import BackendError
 
 T = TypeVar("T")
 
@@ -94,9 +95,15 @@ def show_inbox(desk: SupportDesk, console: Console) -> None:
 def show_reply(desk: SupportDesk, console: Console) -> None:
     """Print a text as it is written."""
     _title(console, "A text, word by word", 'for piece in typed(desk.reply).stream("a late parcel"): ...')
-    for piece in typed(desk.reply).stream("a late parcel"):
-        console.print(piece, end="", markup=False, highlight=False)
-    console.print()
+    try:
+        for piece in typed(desk.reply).stream("a late parcel"):
+            console.print(piece, end="", markup=False, highlight=False)
+        console.print()
+    except BackendError as error:
+        if error.kind != "length":
+            raise
+        # A text that was cut off is no answer, and says so; a small model seldom finds its end.
+        console.print(" ... (cut off by its length limit)", style="dim", highlight=False)
 
 
 def show_questions(desk: SupportDesk, console: Console) -> None:

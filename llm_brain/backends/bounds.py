@@ -16,6 +16,8 @@ LONGEST_LIST: Final = 8
 LARGEST_NUMBER: Final = 10**15
 LARGEST_INTEGER: Final = 2**63 - 1
 SMALLEST_STEP: Final = 1e-9
+MOST_STEPS: Final = 10**6
+"""How many multiples of a fraction a number may be: of more, floating-point numbers no longer tell whether it is one."""
 
 _SMALLEST: Final = Decimal("1e-9")
 _LOWER: Final = ("minimum", "exclusiveMinimum")
@@ -56,15 +58,16 @@ def number_bounds(kind: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """
     step = _step(kind, schema)
     lowest, highest = _lowest(schema, step), _highest(schema, step)
-    largest = LARGEST_INTEGER if kind == "integer" else LARGEST_NUMBER
     if lowest is None:
         lowest = min(Decimal(-LARGEST_NUMBER), 10 * (highest or Decimal(0)))
     if highest is None:
         highest = max(Decimal(LARGEST_NUMBER), 10 * lowest)
     if lowest == highest and (step is None or lowest % step == 0):
         return {"const": _number(lowest)}
-    # Never beyond what the grammar can count to, unless the schema wants nothing less.
-    made = {"minimum": max(lowest, Decimal(-largest)), "maximum": min(highest, Decimal(largest))}
+    largest = _largest(kind, schema)
+    if lowest <= largest and highest >= -largest:  # unless the schema wants nothing less
+        lowest, highest = max(lowest, -largest), min(highest, largest)
+    made = {"minimum": lowest, "maximum": highest}
     made |= {} if step is None or (kind == "integer" and "multipleOf" not in schema) else {"multipleOf": step}
     return {key: _number(value) for key, value in made.items()}
 
@@ -120,6 +123,14 @@ def _step(kind: str, schema: Mapping[str, Any]) -> Decimal | None:
     ends = [Decimal(str(schema[key])) for key in (*_LOWER, *_UPPER) if key in schema]
     is_open = not {*_LOWER} & schema.keys() or not {*_UPPER} & schema.keys()
     return _SMALLEST if is_open or max(ends) - min(ends) >= 1000 * _SMALLEST else None
+
+
+def _largest(kind: str, schema: Mapping[str, Any]) -> Decimal:
+    """Tell beyond what no number goes: the grammar cannot count further, or whoever reads it finds no multiple any more."""
+    if kind == "integer":
+        return Decimal(LARGEST_INTEGER)
+    step = Decimal(str(schema.get("multipleOf", 1)))
+    return Decimal(LARGEST_NUMBER) if step == step.to_integral_value() else min(Decimal(LARGEST_NUMBER), MOST_STEPS * step)
 
 
 def _lowest(schema: Mapping[str, Any], step: Decimal | None) -> Decimal | None:

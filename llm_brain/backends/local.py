@@ -43,6 +43,7 @@ class LocalBackend(LanguageBackend):
     Args:
         folder: Holds config.json, model.safetensors and tokenizer.json; or a GGUF file.
         model_id: The name in traces and caches; the folder's name by default.
+        context_length: The most tokens that a prompt and its reply may have together; what the model takes, or less.
         largest_batch: The most calls in one forward pass.
         device: Where to compute: "cpu", "cuda", or "auto" for a GPU where there is one.
         model_kwargs: Options of transformers' `from_pretrained` for the model: `dtype`, `attn_implementation` ("sdpa" or
@@ -71,6 +72,7 @@ class LocalBackend(LanguageBackend):
         folder: str | Path,
         *,
         model_id: str | None = None,
+        context_length: int | None = None,
         largest_batch: int = 32,
         device: str = "auto",
         model_kwargs: Mapping[str, Any] | None = None,
@@ -78,6 +80,7 @@ class LocalBackend(LanguageBackend):
     ) -> None:
         self.folder = Path(folder)
         self.model_id = model_id or self.folder.name
+        self.context_length = context_length
         self._device = device
         self._options = dict(model_kwargs or {}), dict(tokenizer_kwargs or {})
         check_options(*self._options)
@@ -106,7 +109,8 @@ class LocalBackend(LanguageBackend):
                 self._engine = Engine(
                     self.folder, device=self._device, model_kwargs=model_kwargs, tokenizer_kwargs=tokenizer_kwargs
                 )
-                self.context_length = self._engine.context_length
+                own = self._engine.context_length
+                self.context_length = min(own, self.context_length or own)
             return self._engine
 
     @cached_property
@@ -260,7 +264,8 @@ class LocalBackend(LanguageBackend):
         if not prompt:
             message = f"the text for {self.model_id!r} is empty: there is nothing to answer, to continue or to embed"
             raise BackendError(message, kind="bad_request")
-        limit = self.engine.context_length
+        own = self.engine.context_length
+        limit = min(own, self.context_length or own)
         if prompt + reply > limit:
             which = f"the prompt has {prompt} tokens and its reply may have {reply}" if reply else f"the text has {prompt} tokens"
             message = f"{which}, but {self.model_id!r} takes {limit} together: shorten the arguments or the examples"
