@@ -54,13 +54,11 @@ def asked(cache: Any, numbers: range, *, new: bool, threads: int = 1, insist: bo
     def ask(question: Any) -> str:
         while True:
             try:
-                told: str = cache.ask(question)
+                return str(cache.ask(question))
             except Exception as error:
                 if not insist:
                     raise
                 failures.append(error)
-            else:
-                return told
 
     def work(share: list[Any], texts: list[str]) -> None:
         texts.extend(ask(question) for question in share)
