@@ -44,8 +44,8 @@ class OpenAIBackend(HostedBackend):
         context_length: The most tokens that a prompt and its reply may have; what is surely longer is not sent.
         schema_mode: Where a reply's JSON Schema goes, which is sent once: into `response_format`, or for servers that do not
             know it into the prompt.
-        client: A client of the `openai` package that is to carry the requests, with its own address, key and rules about
-            redirects; for Azure's sign-in, say. It costs several times the processor time of the way without it.
+        client: A client of the `openai` package that is to carry the requests, with its own address and key; for Azure's
+            sign-in, say. It costs several times the processor time of the way without it.
 
     Raises:
         MissingKeyError: OpenAI itself was named and there is no key.

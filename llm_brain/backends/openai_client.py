@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
-from collections.abc import AsyncGenerator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from llm_brain.backends.faults import causes, clipped, innermost
 from llm_brain.backends.http import LARGEST_REPLY, Answer, StatusError
@@ -13,6 +15,10 @@ from llm_brain.errors import BackendError
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
+
+
+_UNREAD: Final = {"X-Stainless-Raw-Response": "stream"}
+"""Has the client hand over an answer before it reads the body, as its own `with_streaming_response` does."""
 
 
 class OpenAIClient:
@@ -35,13 +41,13 @@ class OpenAIClient:
         """The server's address."""
         return str(self._client.base_url).rstrip("/")
 
-    async def post(self, path: str, body: Mapping[str, Any], *, largest: int = LARGEST_REPLY) -> Answer:  # noqa: ARG002
-        """Post a body as JSON, and return the answer, whatever its status is. The client reads all of it.
+    async def post(self, path: str, body: Mapping[str, Any], *, largest: int = LARGEST_REPLY) -> Answer:
+        """Post a body as JSON, and return the answer, whatever its status is.
 
         Raises:
             BackendError: There is no whole answer.
         """
-        return await self._ask("POST", path, dict(body))
+        return _whole(*await self._ask("POST", path, dict(body), largest))
 
     async def get(self, path: str) -> Answer:
         """Get what is at a path.
@@ -49,16 +55,7 @@ class OpenAIClient:
         Raises:
             BackendError: There is no whole answer.
         """
-        return await self._ask("GET", path, None)
-
-    async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
-        fault: BackendError | None = None
-        try:
-            return await self._sent(method, path, body)
-        except Exception as error:  # noqa: BLE001 - the client, its HTTP library and its JSON encoder raise what they like
-            fault = self._fault_of(error)
-        # Raised out here, so that the client's exception, which may quote a key, is not attached.
-        raise fault
+        return _whole(*await self._ask("GET", path, None, LARGEST_REPLY))
 
     async def lines(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
         """Post a body, and give the answer line by line once it is there: this way does not stream.
@@ -67,11 +64,13 @@ class OpenAIClient:
             BackendError: There is no whole answer.
             StatusError: The answer is no success; it holds what came.
         """
-        answer = await self.post(path, body)
-        if answer.status != 200:  # noqa: PLR2004
+        answer, fault = await self._ask("POST", path, dict(body), LARGEST_REPLY)
+        if answer is not None and answer.status != 200:  # noqa: PLR2004
             raise StatusError(answer)
-        for line in answer.content.splitlines():
+        for line in answer.content.splitlines() if answer is not None else ():
             yield line
+        if fault is not None:
+            raise fault
 
     async def prepare(self) -> None:
         """Do nothing: the client is there already."""
@@ -79,21 +78,38 @@ class OpenAIClient:
     async def close(self) -> None:
         """Leave the client open: it is the user's."""
 
-    async def _sent(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
+    async def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None, largest: int
+    ) -> tuple[Answer | None, BackendError | None]:
+        """Return the answer as far as it came, and what went wrong with it."""
+        came: list[Answer] = []
+        try:
+            await self._sent(method, path, body, largest, came)
+        except BackendError as error:
+            return None, error
+        except Exception as error:  # noqa: BLE001 - the client, its HTTP library and its JSON encoder raise what they like
+            return (came[-1] if came else None), self._fault_of(error)
+        return came[-1], None
+
+    async def _sent(self, method: str, path: str, body: dict[str, Any] | None, largest: int, came: list[Answer]) -> None:
         import openai
 
-        kind = openai.HttpxBinaryResponseContent  # as it came: the client's own reading takes an HTML page for a reply
-        ask = self._client.get if method == "GET" else self._client.post
         said: dict[str, Any] = {} if body is None else {"body": body}
+        ask = partial(
+            self._client.get if method == "GET" else self._client.post,
+            path,
+            cast_to=openai.HttpxBinaryResponseContent,
+            options={"headers": _UNREAD, "follow_redirects": False},
+            **said,
+        )
         try:
             if isinstance(self._client, openai.AsyncOpenAI):
                 # Its connections belong to the loop that they were opened in, and loops come and go.
-                answer = await portal().hand_over(ask(path, cast_to=kind, **said))
+                await portal().hand_over(_read_awaited(ask, largest, came))
             else:
-                answer = await in_thread(lambda: ask(path, cast_to=kind, **said))
+                await in_thread(_read, ask, largest, came)
         except openai.APIStatusError as error:
-            return Answer(error.status_code, error.response.content, error.response.headers)
-        return Answer(200, answer.content, answer.response.headers)
+            came.append(Answer(error.status_code, error.response.content, error.response.headers))
 
     def _fault_of(self, error: Exception) -> BackendError:
         import openai
@@ -101,11 +117,51 @@ class OpenAIClient:
         if isinstance(error, openai.APITimeoutError):
             return BackendError(f"{self.url} did not answer in time: {innermost(error)}", kind="timeout", retryable=True)
         if any(type(cause).__name__ == "DecodingError" for cause in causes(error)):
-            return BackendError(f"{self.url} sent a damaged reply: {innermost(error)}", kind="protocol", retryable=True)
+            return BackendError(
+                f"{self.url} sent a damaged reply: {innermost(error)}", kind="protocol", retryable=True, perhaps_billed=True
+            )
+        # Of the client's HTTP library, whichever it is, while a body is read.
+        if any(kind.__name__ == "TransportError" for kind in type(error).__mro__):
+            message = f"{self.url} broke the connection off: {innermost(error)}"
+            return BackendError(message, kind="connection", retryable=True, perhaps_billed=True)
         if isinstance(error, openai.APIConnectionError):
             # A certificate that does not fit now will not fit at the next attempt.
             final = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error))
             message = f"no connection to {self.url}: {innermost(error)}. Is the address right, and does the server run?"
-            return BackendError(message, kind="connection", retryable=not final)
+            return BackendError(message, kind="connection", retryable=not final, perhaps_billed=not final)
         message = f"the request to {self.url} could not be made: {type(error).__name__}: {clipped(str(error))}"
         return BackendError(message, kind="bad_request")
+
+
+def _whole(answer: Answer | None, fault: BackendError | None) -> Answer:
+    if fault is not None or answer is None:
+        raise fault or BackendError("there was no answer", kind="protocol", retryable=True)
+    return answer
+
+
+def _read(ask: Callable[[], Any], largest: int, came: list[Answer]) -> None:
+    content = bytearray()
+    with contextlib.closing(ask()) as answer:
+        try:
+            for piece in answer.iter_bytes():
+                _add(content, piece, largest)
+        finally:
+            came.append(Answer(answer.status_code, bytes(content), answer.headers))
+
+
+async def _read_awaited(ask: Callable[[], Awaitable[Any]], largest: int, came: list[Answer]) -> None:
+    content = bytearray()
+    answer = await ask()
+    try:
+        async for piece in answer.iter_bytes():
+            _add(content, piece, largest)
+    finally:
+        came.append(Answer(answer.status_code, bytes(content), answer.headers))
+        await answer.close()
+
+
+def _add(content: bytearray, piece: bytes, largest: int) -> None:
+    content += piece
+    if len(content) > largest:
+        message = f"the server sent more than {largest:,} bytes: that is no reply of a model"
+        raise BackendError(message, kind="too_large")

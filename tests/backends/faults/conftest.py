@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.backends.faults.playing")
+pytest.register_assert_rewrite("tests.backends.faults.playing", "tests.backends.faults.promises")
 
 from tests.backends.faults.playing import HEARD  # noqa: E402
 from tests.servers.faulty import FaultyServer  # noqa: E402

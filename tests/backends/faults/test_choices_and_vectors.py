@@ -16,7 +16,8 @@ from llm_brain.backends.traced import TracedBackend
 from llm_brain.errors import BackendError
 from llm_brain.tracing import names, record
 from llm_brain.tracing.reader import read_spans
-from tests.backends.faults.playing import HELLO, KEY, check_attempts, check_raised, model_of
+from tests.backends.faults.playing import HELLO, KEY, model_of
+from tests.backends.faults.promises import check_attempts, check_raised
 from tests.servers import acts
 from tests.servers.dialects import DIALECTS, OPENAI, Dialect, vectors
 from tests.servers.faulty import Act, FaultyServer

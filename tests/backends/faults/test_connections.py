@@ -20,7 +20,8 @@ import pytest
 
 from llm_brain.attempts import FaultKind
 from llm_brain.errors import BackendError
-from tests.backends.faults.playing import HELLO, RETRIES, Case, Played, ask, check_always, every, model_of, play_all
+from tests.backends.faults.playing import HELLO, RETRIES, Case, Played, ask, every, model_of, play_all
+from tests.backends.faults.promises import check_always
 from tests.servers import acts
 from tests.servers.dialects import ANTHROPIC, DIALECTS, OPENAI, Dialect
 from tests.servers.faulty import Act, FaultyServer, Stage, Wire, unused_port

@@ -18,7 +18,8 @@ import pytest
 
 from llm_brain.backends.traced import TracedBackend
 from llm_brain.errors import BackendError
-from tests.backends.faults.playing import HELLO, KEY, Case, Played, ask, check_always, check_key, every, model_of, play_all
+from tests.backends.faults.playing import HELLO, KEY, Case, Played, ask, every, model_of, play_all
+from tests.backends.faults.promises import check_always, check_key
 from tests.servers import acts
 from tests.servers.dialects import ANTHROPIC, DIALECTS, OPENAI, Dialect, event
 from tests.servers.faulty import Act, FaultyServer, Wire, unused_port

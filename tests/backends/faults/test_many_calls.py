@@ -23,7 +23,8 @@ from llm_brain.strategy import Details, ModelImplementation
 from llm_brain.strategy.function import DEFAULT_CONCURRENCY
 from llm_brain.tracing import names, record
 from llm_brain.tracing.reader import read_spans
-from tests.backends.faults.playing import check_raised, model_of
+from tests.backends.faults.playing import model_of
+from tests.backends.faults.promises import check_raised
 from tests.servers import acts
 from tests.servers.dialects import DIALECTS, OPENAI, Dialect
 from tests.servers.faulty import Act, FaultyServer, Seen

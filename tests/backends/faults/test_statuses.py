@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.backends.faults.playing import RETRIES, Case, Played, check_always, every, play_all
+from tests.backends.faults.playing import RETRIES, Case, Played, every, play_all
+from tests.backends.faults.promises import check_always
 from tests.servers import acts
 from tests.servers.dialects import ANTHROPIC, OPENAI, Dialect
 from tests.servers.faulty import Act, FaultyServer

@@ -15,7 +15,8 @@ import pytest
 from llm_brain.backends import Reply
 from llm_brain.backends.http import LARGEST_REPLY
 from llm_brain.errors import BackendError
-from tests.backends.faults.playing import HELLO, Case, Mode, Played, ask, check_always, every, model_of, play_all
+from tests.backends.faults.playing import HELLO, Case, Mode, Played, ask, every, model_of, play_all
+from tests.backends.faults.promises import check_always
 from tests.servers import acts
 from tests.servers.dialects import ANTHROPIC, DIALECTS, OPENAI, Dialect, named
 from tests.servers.faulty import Act, FaultyServer

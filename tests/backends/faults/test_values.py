@@ -4,77 +4,32 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from llm_brain import llm_function
 from llm_brain.errors import BackendError, ReplyError
 from llm_brain.strategy import ModelImplementation
 from llm_brain.tracing import names, record
-from tests.backends.faults.playing import model_of
+from tests.backends.faults.functions import (
+    ATTEMPTS,
+    GOOD,
+    LAMPS,
+    count,
+    department,
+    implementing,
+    rate,
+    read_order,
+    spans_of,
+    summarize,
+)
 from tests.servers import acts
 from tests.servers.dialects import DIALECTS, OPENAI, Dialect
-from tests.servers.faulty import Act, FaultyServer, Stage
+from tests.servers.faulty import Act, FaultyServer
 
 dialects = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
-ATTEMPTS = 3
-
-
-class Order(BaseModel):
-    item: str
-    amount: int
-    price: float
-
-
-@llm_function
-def read_order(model: Any, message: str) -> Order:
-    """Read the order out of the message."""
-    raise NotImplementedError
-
-
-@llm_function
-def rate(model: Any, message: str) -> float:
-    """Rate the message from 0 to 1."""
-    raise NotImplementedError
-
-
-@llm_function
-def count(model: Any, message: str) -> int:
-    """Count the words of the message."""
-    raise NotImplementedError
-
-
-@llm_function
-def summarize(model: Any, message: str) -> str:
-    """Summarize the message."""
-    raise NotImplementedError
-
-
-@llm_function
-def department(model: Any, message: str) -> Literal["delivery", "billing"]:
-    """Tell which department the message is for."""
-    raise NotImplementedError
-
-
-GOOD = '{"item": "lamp", "amount": 2, "price": 9.5}'
-LAMPS = Order(item="lamp", amount=2, price=9.5)
-
-
-def implementing(dialect: Dialect, stage: Stage, *, timeout: float = 20.0, **options: Any) -> ModelImplementation:
-    # A schema in the prompt, so that both dialects answer with the text as it stands.
-    model = model_of(dialect, stage.url, timeout=timeout, schema_mode="prompt")
-    return ModelImplementation(model, max_attempts=ATTEMPTS, **options)
-
-
-def spans_of(folder: Path) -> list[dict[str, Any]]:
-    lines = b"".join(path.read_bytes() for path in folder.rglob("*.jsonl")).decode("utf-8")
-    return [json.loads(line) for line in lines.split("\n") if line]
-
-
 NOT_FITTING: dict[str, tuple[Any, str]] = {
     "no-json": (read_order, "I am afraid I do not know."),
     "empty-object": (read_order, "{}"),
@@ -169,78 +124,6 @@ def test_what_is_meant_is_read_and_recorded_as_repaired(
 def test_what_is_as_it_should_be_is_not_repaired(server: FaultyServer) -> None:
     details = read_order.using(implementing(OPENAI, server.stage(OPENAI.says(GOOD)))).with_details("two lamps")
     assert (details.value, details.repaired) == (LAMPS, False)
-
-
-ODD = {
-    "lone-high": "a\ud83db",
-    "lone-low": "a\ude00b",
-    "reversed-pair": "a\ude00\ud83db",
-    "nul": "a\0b",
-    "ansi": "a\x1b[31mred\x1b[0m\x1b]0;title\x07b",
-    "bidi": "a\u202edlrow\u202c\u2066\u2069b",
-    "controls": "a\x01\x08\x7f\x85b",
-    "byte-order-mark": "\ufeffa\ufeffb",
-    "not-characters": "a\ufffe\uffff\U0010ffffb",
-    "separators": "a\u2028\u2029b",
-    "combining": "a" + "\u0301" * 500 + "b",
-}
-
-
-def says_odd(dialect: Dialect, text: str) -> Act:
-    """Say a text with all its odd characters escaped, as servers write them that count in UTF-16."""
-    body = json.dumps(dialect.body(text)).encode()
-    events = [_escaped(one) for one in dialect.events(text)]
-    return dialect.either(acts.answers(body), acts.streams(*events))
-
-
-def _escaped(one: bytes) -> bytes:
-    head, _, body = one.decode("utf-8", "surrogatepass").partition("data: {")
-    return one if not body else f"{head}data: {json.dumps(json.loads('{' + body))}\n\n".encode()
-
-
-def holding(text: str) -> str:
-    return json.dumps({"item": text, "amount": 2, "price": 9.5}, ensure_ascii=False)
-
-
-@dialects
-@pytest.mark.parametrize("name", ODD)
-@pytest.mark.parametrize("function", [summarize, read_order], ids=["text", "model"])
-def test_odd_characters_are_a_value_or_told_and_the_trace_stays_text(
-    server: FaultyServer, tmp_path: Path, dialect: Dialect, function: Any, name: str
-) -> None:
-    text = ODD[name]
-    stage = server.stage(says_odd(dialect, text if function is summarize else holding(text)))
-    with record(tmp_path):
-        got = value_or_fault(lambda: function(implementing(dialect, stage), "two lamps"))
-    if isinstance(got, BackendError):
-        assert got.kind == "validation"
-        str(got).encode()
-    else:
-        said = got if isinstance(got, str) else got.item
-        assert said.strip("\ufeff") == text.strip("\ufeff")
-    assert len(spans_of(tmp_path)) >= 2
-    for sent in stage.requests:
-        sent.content.decode()
-
-
-@dialects
-@pytest.mark.parametrize("name", ODD)
-def test_odd_characters_in_pieces_leave_the_trace_text(server: FaultyServer, tmp_path: Path, dialect: Dialect, name: str) -> None:
-    stage = server.stage(says_odd(dialect, ODD[name]))
-    with record(tmp_path):
-        got = value_or_fault(lambda: list(summarize.using(implementing(dialect, stage)).stream("two lamps")))
-    if isinstance(got, BackendError):
-        assert got.kind == "validation"
-    else:
-        assert "".join(got).strip("\ufeff") == ODD[name].strip("\ufeff")
-    assert spans_of(tmp_path)
-
-
-def value_or_fault(call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except BackendError as error:
-        return error
 
 
 @dialects
