@@ -12,8 +12,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-LONGEST_TURN = 30.0
-"""How long the interpreter's end waits for the turn that is being worked on, in seconds."""
+from llm_brain.backends.locks import ProcessLock
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -147,13 +146,13 @@ class Batcher(Generic[Job, Result]):
     def _begin_in_this_process(self) -> None:
         self._process = os.getpid()
         self._incoming: queue.SimpleQueue[Ticket[Job, Result]] = queue.SimpleQueue()
-        self._beginning = threading.Lock()
-        self._turn = threading.Lock()
+        self._beginning = ProcessLock()
+        self._turn = ProcessLock(rank=0)
         self._is_running = False
 
     def _wait_for_turn(self) -> None:
         if self._process == os.getpid():
-            self._turn.acquire(timeout=LONGEST_TURN)
+            self._turn.seize()
 
     def _run(self) -> None:
         batches: dict[object, Batch[Job, Result]] = {}

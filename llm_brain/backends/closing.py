@@ -39,6 +39,15 @@ class Closing:
 
     Args:
         pieces: The bytes of each token.
+
+    Example:
+        >>> from llm_brain.backends.embedded import weights_folder
+        >>> from llm_brain.backends.grammar import GrammarCompiler
+        >>> from transformers import AutoTokenizer
+        >>> tokenizer = AutoTokenizer.from_pretrained(weights_folder())
+        >>> compiler = GrammarCompiler(tokenizer, len(tokenizer))
+        >>> tokenizer.decode(compiler.compile({"type": "array", "items": {"type": "null"}, "minItems": 2}).shortest_end(9))
+        '[null,null]'
     """
 
     def __init__(self, pieces: Sequence[bytes]) -> None:

@@ -26,6 +26,13 @@ def draw_all(rows: Sequence[Row], logits: torch.Tensor) -> list[int]:
 
     Returns:
         The places of the rows behind whose last token nothing may follow.
+
+    Example:
+        >>> from llm_brain.backends.contract import Sampling
+        >>> from llm_brain.backends.row import Row
+        >>> row = Row([1], Sampling())
+        >>> draw_all([row], torch.tensor([[0.0, 5.0]])), row.tokens
+        ([], [1])
     """
     mask_logits([row.allowed() for row in rows], logits)
     stuck = []
@@ -48,6 +55,20 @@ class Decoding:
 
     Attributes:
         rows: What is being written.
+
+    Example:
+        >>> from llm_brain.backends.contract import Sampling
+        >>> from llm_brain.backends.embedded import weights_folder
+        >>> from llm_brain.backends.engine import Engine
+        >>> from llm_brain.backends.row import Row
+        >>> engine = Engine(weights_folder())
+        >>> decoding, row = Decoding(engine), Row(engine.encode("one, two, three,"), Sampling(max_tokens=3))
+        >>> decoding.join([row])
+        []
+        >>> while decoding.rows:
+        ...     finished = decoding.step()
+        >>> finished == [row], engine.decode(row.tokens)
+        (True, ' four, five')
     """
 
     def __init__(self, engine: Engine) -> None:

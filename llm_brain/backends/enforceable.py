@@ -32,7 +32,14 @@ _OPEN: Final = frozenset({"maxProperties", "patternProperties", "propertyNames"}
 
 
 class UnenforceableError(ValueError):
-    """A schema asks for something that decoding cannot be held to; the message says what."""
+    """A schema asks for something that decoding cannot be held to; the message says what.
+
+    Example:
+        >>> enforceable({"not": {}}, can_match=lambda pattern: True)
+        Traceback (most recent call last):
+        ...
+        llm_brain.backends.enforceable.UnenforceableError: 'not' cannot be enforced token by token
+    """
 
 
 def enforceable(schema: Mapping[str, Any], *, can_match: Callable[[str], bool], bounded: bool = True) -> dict[str, Any]:

@@ -7,24 +7,22 @@ What prompts begin with (a function's persona, instruction and examples) is read
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import torch
 from transformers.cache_utils import Cache
 
 from llm_brain.backends.attention import use_grouped_attention
+from llm_brain.backends.inputs import TOKENS_AT_ONCE, Inputs, causal, chunks, padded_left, positions_of
 from llm_brain.backends.key_values import KeyValues, Slots
 from llm_brain.backends.loading import as_dtype, load
+from llm_brain.backends.locks import ProcessLock
 from llm_brain.backends.option_tree import OptionTree
 from llm_brain.backends.prefixes import Family, PrefixStore
 from llm_brain.backends.processors import chosen_device, idle_processors, native_dtype
-
-TOKENS_AT_ONCE: Final = 2048
-"""How many tokens go into one forward pass, padding included, where there are several rows: more is no faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,14 @@ class Read:
         logits: What may come next, in float32 on the processor. Shape [rows, vocabulary].
         cache: The rows' keys and values.
         visible: Which columns of the cache are tokens and no padding. Shape [rows, columns].
+
+    Example:
+        >>> from llm_brain.backends.embedded import weights_folder
+        >>> engine = Engine(weights_folder())
+        >>> with torch.inference_mode():
+        ...     (read,) = engine.read([engine.encode("one two three four"), engine.encode("five")])
+        >>> read.members, read.visible.int().tolist()
+        ((1, 0), [[0, 0, 0, 1], [1, 1, 1, 1]])
     """
 
     members: tuple[int, ...]
@@ -66,6 +72,14 @@ class Engine:
     Raises:
         WeightsError: The files do not hold a model that can be loaded.
         MissingDependencyError: transformers is not installed.
+
+    Example:
+        >>> from llm_brain.backends.embedded import weights_folder
+        >>> engine = Engine(weights_folder())
+        >>> options = [engine.encode(option) for option in (" Paris", " a potato")]
+        >>> (scores,) = engine.score([engine.encode("The capital of France is")], [options])
+        >>> scores[0] > scores[1], engine.tokens_read
+        (True, 6)
     """
 
     def __init__(
@@ -93,9 +107,9 @@ class Engine:
         self.context_length: int = config.max_position_embeddings
         self.vocabulary: int = config.vocab_size
         self.width: int = config.hidden_size
-        self._windows = _windows(config)
+        self._inputs = Inputs(self.model)
         self._prefixes = PrefixStore(self._read_prefix)
-        self._encoding = threading.Lock()  # a tokenizer's options are set for each text, and shared by all threads
+        self._encoding = ProcessLock()  # a tokenizer's options are set for each text, and shared by all threads
 
     def encode(self, text: str) -> list[int]:
         """Turn text into token ids, without adding any. Text that looks like a control token is text."""
@@ -166,11 +180,11 @@ class Engine:
         """Read prompts, in one piece or several, to be continued."""
         for family in self._families(prompts, prompts):
             rests = [prompts[member][family.shared :] for member in family.members]
-            tokens, real = _padded_left(rests)
+            tokens, real = padded_left(rests)
             visible = torch.cat([real.new_ones(len(rests), family.shared), real], dim=1)
-            positions = _positions(visible)
+            positions = positions_of(visible)
             cache = family.cache()
-            logits = self._logits(tokens, positions[:, family.shared :], _causal(visible, tokens.shape[1]), positions, cache)
+            logits = self._logits(tokens, positions[:, family.shared :], causal(visible, tokens.shape[1]), positions, cache)
             self.tokens_read += sum(map(len, rests))
             if family.is_alone:
                 self._prefixes.remember(prompts[family.members[0]], KeyValues.of(cache), family.shared)
@@ -184,7 +198,7 @@ class Engine:
         """
         visible = slots.advance()
         last = visible.sum(dim=1, keepdim=True) - 1
-        logits = self._logits(torch.tensor(tokens)[:, None], last, visible[:, None], _positions(visible), slots.cache)
+        logits = self._logits(torch.tensor(tokens)[:, None], last, visible[:, None], positions_of(visible), slots.cache)
         self.tokens_read += len(tokens)
         return logits[:, -1].float().cpu()
 
@@ -200,8 +214,8 @@ class Engine:
             Shape [texts, dimensions], float32.
         """
         vectors: dict[int, torch.Tensor] = {}
-        for members in _chunks(range(len(texts)), list(map(len, texts))):
-            tokens, real = _padded_left([texts[member] for member in members])
+        for members in chunks(range(len(texts)), list(map(len, texts))):
+            tokens, real = padded_left([texts[member] for member in members])
             sums = torch.zeros(len(members), 1)
             for hidden, begin in self._hidden(tokens, real, Family(tuple(members), None).cache()):
                 sums = sums + (hidden.float().cpu() * real[:, begin : begin + hidden.shape[1], None]).sum(dim=1)
@@ -211,7 +225,7 @@ class Engine:
     def _families(self, prompts: Sequence[list[int]], rows: Sequence[Sequence[int]]) -> Iterator[Family]:
         """Split prompts into families, each small enough for one forward pass over what `rows` has behind its prefix."""
         for family in self._prefixes.families(prompts):
-            for members in _chunks(family.members, [len(row) - family.shared for row in rows]):
+            for members in chunks(family.members, [len(row) - family.shared for row in rows]):
                 prefix, prompt = family.prefix, prompts[members[0]]
                 if len(members) == 1 and len(prompt) - family.shared > TOKENS_AT_ONCE:
                     prefix = self._read_prefix(prefix, prompt[family.shared : 1 - TOKENS_AT_ONCE])
@@ -227,12 +241,12 @@ class Engine:
         """Read rows behind a cache in pieces of a bounded size. Gives each piece's last hidden states, and where it begins."""
         behind = cache.get_seq_length()
         visible = torch.cat([real.new_ones(len(real), behind), real], dim=1)
-        positions = _positions(visible)
+        positions = positions_of(visible)
         for begin in range(0, tokens.shape[1], TOKENS_AT_ONCE):
             piece = tokens[:, begin : begin + TOKENS_AT_ONCE]
             end = behind + begin + piece.shape[1]
-            seen = _causal(visible[:, :end], piece.shape[1])
-            inputs = self._inputs(piece, positions[:, behind + begin : end], seen, positions[:, :end], cache)
+            seen = causal(visible[:, :end], piece.shape[1])
+            inputs = self._inputs.made(piece, positions[:, behind + begin : end], seen, positions[:, :end], cache)
             yield self.model.base_model(**inputs).last_hidden_state, begin
         self.tokens_read += int(real.sum())
 
@@ -267,71 +281,4 @@ class Engine:
             yield (chosen - found.logsumexp(dim=1)).tolist()
 
     def _logits(self, *args: Any, keep: int = 1) -> torch.Tensor:
-        return cast("torch.Tensor", self.model(**self._inputs(*args), logits_to_keep=keep).logits)
-
-    def _inputs(
-        self, tokens: torch.Tensor, positions: torch.Tensor, visible: torch.Tensor, behind: torch.Tensor, cache: Cache
-    ) -> dict[str, Any]:
-        """Make a model's inputs.
-
-        Args:
-            tokens: Shape [rows, width].
-            positions: Of each token, of the same shape.
-            visible: Which token sees which column of the cache and of the tokens. Shape [rows, width, columns].
-            behind: The position of what stands in each column. Shape [rows, columns].
-            cache: What was read before, to which the tokens are added.
-        """
-        masks = {
-            kind: self._mask(visible if window is None else visible & (behind[:, None] > positions[:, :, None] - window))
-            for kind, window in self._windows.items()
-        }
-        return {
-            "input_ids": tokens.to(self.device),
-            "position_ids": positions.to(self.device),
-            "attention_mask": masks if len(masks) > 1 else next(iter(masks.values())),
-            "past_key_values": cache,
-            "use_cache": True,
-        }
-
-    def _mask(self, visible: torch.Tensor) -> torch.Tensor:
-        hidden = torch.finfo(self.model.dtype).min
-        mask = torch.zeros(visible.shape, dtype=self.model.dtype, device=visible.device).masked_fill_(~visible, hidden)
-        return mask[:, None].to(self.device)
-
-
-def _chunks(members: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Split rows into those of one forward pass, similar lengths together."""
-    chunk: list[int] = []
-    for member in sorted(members, key=lengths.__getitem__):
-        if chunk and (len(chunk) + 1) * lengths[member] > TOKENS_AT_ONCE:
-            yield chunk
-            chunk = []
-        chunk.append(member)
-    yield chunk
-
-
-def _padded_left(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give rows one width. Returns the tokens, and which of them are no padding; both of shape [rows, width]."""
-    width = max(map(len, rows))
-    tokens = torch.tensor([[0] * (width - len(row)) + list(row) for row in rows])
-    real = torch.arange(width) >= width - torch.tensor([[len(row)] for row in rows])
-    return tokens, real
-
-
-def _positions(visible: torch.Tensor) -> torch.Tensor:
-    return (visible.cumsum(dim=1) - 1).clamp_min(0)
-
-
-def _causal(visible: torch.Tensor, width: int) -> torch.Tensor:
-    """Let each of the last `width` columns see those before it that are visible, and itself: to see nothing would be NaN."""
-    columns = visible.shape[1]
-    itself = torch.eye(width, columns, dtype=torch.bool).roll(columns - width, dims=1)
-    before = torch.ones(width, columns, dtype=torch.bool).tril(columns - width)
-    return (before & visible[:, None]) | itself
-
-
-def _windows(config: Any) -> dict[str, int | None]:
-    """Tell how far the layers of each kind look back, in tokens; None where they see everything."""
-    window: int | None = getattr(config, "sliding_window", None)
-    kinds = sorted(set(getattr(config, "layer_types", None) or [])) or ["sliding_attention" if window else "full_attention"]
-    return {kind: window if kind == "sliding_attention" else None for kind in kinds}
+        return cast("torch.Tensor", self.model(**self._inputs.made(*args), logits_to_keep=keep).logits)

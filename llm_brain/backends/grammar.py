@@ -32,6 +32,16 @@ class GrammarCompiler:
 
     Raises:
         MissingDependencyError: llguidance is not installed.
+
+    Example:
+        >>> from llm_brain.backends.embedded import weights_folder
+        >>> from transformers import AutoTokenizer
+        >>> tokenizer = AutoTokenizer.from_pretrained(weights_folder())
+        >>> grammar = GrammarCompiler(tokenizer, len(tokenizer)).compile({"enum": ["yes", "no"]})
+        >>> for token in tokenizer.encode('"n'):
+        ...     grammar.accept(token)
+        >>> tokenizer.decode(grammar.shortest_end(9))
+        'o"'
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, vocabulary: int) -> None:
@@ -91,6 +101,15 @@ class Grammar:
         pieces: The bytes of each token.
         closing: Finds the way to the end of the value.
         watch: Sees to what the grammar cannot say, where there is such a thing.
+
+    Example:
+        >>> from llm_brain.backends.embedded import weights_folder
+        >>> from transformers import AutoTokenizer
+        >>> tokenizer = AutoTokenizer.from_pretrained(weights_folder())
+        >>> grammar = GrammarCompiler(tokenizer, len(tokenizer)).compile({"const": 7})
+        >>> allowed = int.from_bytes(grammar.allowed(), "little")
+        >>> [tokenizer.decode([token]) for token in range(len(tokenizer)) if allowed >> token & 1]
+        ['7']
     """
 
     def __init__(self, matcher: LLMatcher, pieces: Sequence[bytes], closing: Closing, watch: Watch | None = None) -> None:

@@ -30,6 +30,10 @@ class Writing:
         sampling: How tokens are drawn.
         grammar: What the reply must conform to.
         pieces: Where its text is put while it grows, for who wants to see that.
+
+    Example:
+        >>> Writing([1, 2, 3], Sampling(max_tokens=8)).grammar is None
+        True
     """
 
     prompt: list[int]
@@ -40,7 +44,12 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """A prompt and options, to be told how likely each is as its continuation; all in token ids."""
+    """A prompt and options, to be told how likely each is as its continuation; all in token ids.
+
+    Example:
+        >>> len(Scoring([1, 2, 3], ([4], [5, 6])).options)
+        2
+    """
 
     prompt: list[int]
     options: tuple[list[int], ...]
@@ -48,7 +57,12 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """A text to be made a vector, in token ids."""
+    """A text to be made a vector, in token ids.
+
+    Example:
+        >>> Embedding([1, 2, 3]).text
+        [1, 2, 3]
+    """
 
     text: list[int]
 
@@ -65,6 +79,17 @@ class Worker:
         engine: Gives the loaded model.
         model_id: How it is named in replies.
         largest: The most jobs in one forward pass.
+
+    Example:
+        >>> from llm_brain.backends.embedded import weights_folder
+        >>> from llm_brain.backends.engine import Engine
+        >>> engine = Engine(weights_folder())
+        >>> batch, ticket = Batch(), Ticket(Writing(engine.encode("one, two, three,"), Sampling(max_tokens=3)))
+        >>> batch.add(ticket)
+        >>> for _ in Worker(lambda: engine, "smollm2", largest=8).work(batch):
+        ...     pass
+        >>> ticket.future.result().text
+        ' four, five'
     """
 
     def __init__(self, engine: Callable[[], Engine], model_id: str, largest: int) -> None:

@@ -109,6 +109,14 @@ def load(
     Raises:
         WeightsError: The files do not hold a model that can be loaded, or one of a kind that cannot be batched.
         MissingDependencyError: transformers is not installed, or for a GGUF file gguf.
+
+    Example:
+        >>> import torch
+        >>> from llm_brain.backends.embedded import weights_folder
+        >>> where = {"device": torch.device("cpu"), "model_kwargs": {}, "tokenizer_kwargs": {}}
+        >>> model, tokenizer = load(weights_folder(), dtype=torch.float32, **where)
+        >>> model.config.model_type, len(tokenizer)
+        ('llama', 49152)
     """
     try:
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig

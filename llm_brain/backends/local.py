@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -20,6 +19,7 @@ from llm_brain.backends.contract import Choice, Embeddings, LanguageBackend, Mes
 from llm_brain.backends.embedded import MANIFEST
 from llm_brain.backends.jobs import Answer, Embedding, Job, Scoring, Worker, Writing
 from llm_brain.backends.loading import check_options
+from llm_brain.backends.locks import ProcessLock
 from llm_brain.backends.portal import in_thread
 from llm_brain.errors import BackendError, LLMBrainError, missing_dependency
 
@@ -84,8 +84,9 @@ class LocalBackend(LanguageBackend):
         self._device = device
         self._options = dict(model_kwargs or {}), dict(tokenizer_kwargs or {})
         check_options(*self._options)
-        self._loading = threading.Lock()
+        self._loading = ProcessLock()
         self._engine: Engine | None = None
+        self._grammars: GrammarCompiler | None = None
         worker = Worker(lambda: self.engine, self.model_id, largest_batch)
         self._batcher: Batcher[Job, Answer] = Batcher(worker.work, kind=type)
 
@@ -112,12 +113,6 @@ class LocalBackend(LanguageBackend):
                 own = self._engine.context_length
                 self.context_length = min(own, self.context_length or own)
             return self._engine
-
-    @cached_property
-    def _grammars(self) -> GrammarCompiler:
-        from llm_brain.backends.grammar import GrammarCompiler
-
-        return GrammarCompiler(self.engine.tokenizer, self.engine.vocabulary)
 
     @property
     def identity(self) -> str:
@@ -228,8 +223,17 @@ class LocalBackend(LanguageBackend):
         prompt = self._prompt(request)
         self._check_length(len(prompt), request.sampling.max_tokens)
         # Compiled here and not in the batch, where a schema that cannot be enforced would fail the other callers too.
-        grammar = None if request.schema is None else self._grammars.compile(request.schema)
+        grammar = None if request.schema is None else self._compiler().compile(request.schema)
         return Writing(prompt, _seeded(request), grammar)
+
+    def _compiler(self) -> GrammarCompiler:
+        engine = self.engine
+        with self._loading:
+            if self._grammars is None:
+                from llm_brain.backends.grammar import GrammarCompiler
+
+                self._grammars = GrammarCompiler(engine.tokenizer, engine.vocabulary)
+            return self._grammars
 
     def _to_score(self, request: Request, options: Sequence[str]) -> Scoring:
         if not options:

@@ -35,6 +35,10 @@ class Family:
         members: Their places among the prompts that were given.
         prefix: What was kept of what they begin with; None where that is too little.
         is_alone: Whether there was no other prompt to see what they share.
+
+    Example:
+        >>> Family((0, 1), None).shared
+        0
     """
 
     members: tuple[int, ...]

@@ -91,13 +91,12 @@ class _Meter:
     """
 
     def __init__(self) -> None:
-        self._process = os.getpid()
         self._threads = 1
         self._last: tuple[float, float, float] | None = None
 
     def threads(self) -> int:
         """Choose how many threads to use."""
-        if self._process != os.getpid():  # torch's threads do not survive a fork, and who would wait for them waits for ever
+        if os.getpid() != _PROCESS:  # torch's threads do not survive a fork, and who waits for them waits for ever
             return 1
         now = time.monotonic(), _busy_seconds(), time.thread_time()
         since = None if self._last is None else now[0] - self._last[0]
@@ -111,6 +110,7 @@ class _Meter:
         return self._threads
 
 
+_PROCESS: Final = os.getpid()
 _WINDOW: Final = 0.1  # what /proc/stat counts is too coarse for less, in seconds
 _STALE: Final = 2.0  # what others did before that says little of what they do now, in seconds
 _NEGLIGIBLE: Final = 0.3  # how much of a processor others may use without being in the way

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_brain.backends import LocalBackend, Message, Request, Sampling
-from llm_brain.backends.engine import TOKENS_AT_ONCE, Engine
+from llm_brain.backends.engine import Engine
+from llm_brain.backends.inputs import TOKENS_AT_ONCE
 from llm_brain.backends.key_values import KeyValues, common_length
 from llm_brain.backends.prefixes import MOST_WHOLE_PROMPTS, SHORTEST_SHARED, PrefixStore
 

@@ -70,6 +70,16 @@ def test_a_prompt_that_is_too_long_is_refused_with_the_numbers(tiny: LocalBacken
     assert tiny.engine.tokens_read == read  # nothing was computed for it
 
 
+def test_a_model_takes_no_more_than_it_is_told_to(tiny_folder: Path) -> None:
+    model = LocalBackend(tiny_folder)
+    model.context_length = 100
+    with pytest.raises(BackendError, match="takes 100 together"):
+        model.chat_completion(chat("x" * 90))
+    model.context_length = 10_000
+    with pytest.raises(BackendError, match="takes 256 together"):
+        model.chat_completion(chat("x" * 300))
+
+
 def test_an_option_that_does_not_fit_behind_the_prompt_is_refused(tiny: LocalBackend) -> None:
     with pytest.raises(BackendError, match="takes 256"):
         tiny.choose_from_options(completion("x" * 200), ["yes", "n" * 100])

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -180,3 +184,65 @@ def test_blocking_calls_from_many_threads_encode_their_texts_safely(model: Local
     with ThreadPoolExecutor(8) as pool:
         counts = pool.map(lambda _: model.count_tokens((Message("user", planted),)), range(200))
     assert set(counts) == {expected}
+
+
+PROGRAM = """
+import os, sys, threading, time
+from llm_brain.backends import LocalBackend, Message, Request, Sampling
+
+model = LocalBackend(sys.argv[1])
+long = Request((Message("user", "Go"),), Sampling(1.0, max_tokens=200), {"type": "array", "items": {"const": 1}, "minItems": 90})
+short = Request((Message("user", "Go"),), Sampling(max_tokens=2))
+model.chat_completion(short)
+"""
+INTERRUPTED = """
+try:
+    while True:
+        print("asking", flush=True)
+        model.chat_completion(long)
+except KeyboardInterrupt:
+    read = model.engine.tokens_read
+    time.sleep(0.5)
+    assert model.engine.tokens_read - read < 5
+    model.chat_completion(short)
+    print("stopped, and goes on", flush=True)
+"""
+FORKED = """
+threading.Thread(target=model.chat_completion, args=(long,), daemon=True).start()
+child = os.fork()
+model.chat_completion(short)
+if child:
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    print("both were answered", flush=True)
+"""
+ENDING = """
+threading.Thread(target=model.chat_completion, args=(long,), daemon=True).start()
+print("ends while a reply is written", flush=True)
+"""
+
+
+def started(program: str, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM + program, str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_call_that_is_interrupted_stops_and_the_next_one_is_answered(tiny_folder: Path) -> None:
+    with started(INTERRUPTED, tiny_folder) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asking\n"
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+    assert (out.splitlines()[-1], errors, process.returncode) == ("stopped, and goes on", "", 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_that_is_forked_while_a_reply_is_written_is_answered_too(tiny_folder: Path) -> None:
+    with started(FORKED, tiny_folder) as process:
+        out, errors = process.communicate(timeout=60)
+    assert (out, errors, process.returncode) == ("both were answered\n", "", 0)
+
+
+def test_a_program_may_end_while_a_reply_is_written(tiny_folder: Path) -> None:
+    with started(ENDING, tiny_folder) as process:
+        out, errors = process.communicate(timeout=60)
+    assert (out, errors, process.returncode) == ("ends while a reply is written\n", "", 0)

@@ -25,7 +25,7 @@ def _stages_end_with_their_test(server: FaultyServer) -> Iterator[None]:
     server.close_stages()
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _heard() -> Iterator[None]:
     """Listen to everybody who handles requests, at every level."""
     loggers = [logging.getLogger(name) for name in ("llm_brain", "aiohttp", "asyncio", "httpx", "openai", "anthropic")]
@@ -39,7 +39,7 @@ def _heard() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _alone() -> Iterator[None]:
     """No proxy and no account of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
