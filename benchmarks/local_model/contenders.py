@@ -21,7 +21,7 @@ from benchmarks.local_model.questions import (
 )
 from llm_brain.backends import Choice, LocalBackend, Reply, Request
 from llm_brain.backends.embedded import weights_folder
-from llm_brain.backends.processors import idle_processors, native_dtype
+from llm_brain.backends.local.processors import idle_processors, native_dtype
 
 Way = Callable[[], int]
 

@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from benchmarks.local_model.contenders import Way, ways
 from benchmarks.local_model.questions import AT_ONCE
 from benchmarks.local_model.report import fill, summarised, table
-from llm_brain.backends.processors import native_dtype
+from llm_brain.backends.local.processors import native_dtype
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 5

@@ -15,7 +15,7 @@ from pathlib import Path
 from examples.mood.interface import MoodReader
 from llm_brain import typed, use_model
 from llm_brain.backends import Budget, BudgetedBackend, CachedBackend, Usage, resolve_model
-from llm_brain.backends.prices import price
+from llm_brain.backends.layers.prices import price
 from llm_brain.errors import BudgetError
 
 GOLD = Path(__file__).parents[1] / "mood" / "gold.jsonl"

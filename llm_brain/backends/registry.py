@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from llm_brain.backends import embedded
+from llm_brain.backends.configuration.environment import PROVIDERS, hosting_variables, read_env_file
+from llm_brain.backends.configuration.folders import local_folder
 from llm_brain.backends.contract import LanguageBackend
-from llm_brain.backends.environment import PROVIDERS, hosting_variables, read_env_file
-from llm_brain.backends.folders import local_folder
-from llm_brain.backends.local import LocalBackend
+from llm_brain.backends.local.backend import LocalBackend
 from llm_brain.errors import MissingKeyError, ModelNameError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def resolve_model(
 
     Models are shared: the same name gives the same backend, so weights are in memory once, and hosted models keep their
     connections. Another key or address in the environment, or another content of a config's file, makes another model of the
-    same name. Keys are also taken from a `.env` file, see `llm_brain.backends.environment`.
+    same name. Keys are also taken from a `.env` file, see `llm_brain.backends.configuration.environment`.
 
     Args:
         model: A name in one of `KNOWN_FORMS`, the path of a config, its content (a mapping), a backend, which comes back as it
@@ -118,10 +118,10 @@ def hosted_backend(kind: str, model: str, *, base_url: str | None = None, api_ke
     """
     read_env_file()
     if kind == "anthropic":
-        from llm_brain.backends.anthropic import AnthropicBackend
+        from llm_brain.backends.anthropic.backend import AnthropicBackend
 
         return AnthropicBackend(model, base_url=base_url, api_key=api_key)
-    from llm_brain.backends.openai import OpenAIBackend
+    from llm_brain.backends.openai.backend import OpenAIBackend
 
     if kind == "openai":
         return OpenAIBackend(model, base_url=base_url, api_key=api_key)
@@ -192,19 +192,19 @@ def _hosted(kind: str, name: str) -> LanguageBackend:
 
 
 def _recording(path: str) -> LanguageBackend:
-    from llm_brain.backends.recorded import RecordedBackend
+    from llm_brain.backends.cache.recorded import RecordedBackend
 
     return RecordedBackend(Path(path).expanduser())
 
 
 def _person() -> LanguageBackend:
-    from llm_brain.backends.human import HumanBackend
+    from llm_brain.backends.human.backend import HumanBackend
 
     return HumanBackend()
 
 
 def _configured(source: str | os.PathLike[str] | Mapping[str, Any]) -> LanguageBackend:
-    from llm_brain.backends.configs import read_config
+    from llm_brain.backends.configuration.loading import read_config
 
     read_env_file()
     config = read_config(source)
@@ -222,6 +222,6 @@ def _wrapped(model: object) -> LanguageBackend:
             "or a LangChain model"
         )
         raise ModelNameError(message)
-    from llm_brain.backends.langchain import LangChainBackend
+    from llm_brain.backends.langchain.backend import LangChainBackend
 
     return LangChainBackend(cast("BaseChatModel | BaseLLM", model))

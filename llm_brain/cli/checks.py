@@ -79,7 +79,7 @@ def check_keys() -> Iterator[Check]:
         >>> "OPENAI_API_KEY" in [check.name for check in check_keys()]
         True
     """
-    from llm_brain.backends.environment import PROVIDERS, came_from, read_env_file
+    from llm_brain.backends.configuration.environment import PROVIDERS, came_from, read_env_file
 
     file = read_env_file()
     for provider in PROVIDERS.values():
@@ -121,8 +121,8 @@ def check_servers(*, offline: bool, timeout: float) -> Iterator[Check]:
         >>> {check.state for check in check_servers(offline=True, timeout=1.0)}
         {'note'}
     """
-    from llm_brain.backends.environment import PROVIDERS, read_env_file
-    from llm_brain.backends.servers import ask_servers
+    from llm_brain.backends.configuration.environment import PROVIDERS, read_env_file
+    from llm_brain.backends.hosted.catalogue import ask_servers
 
     read_env_file()
     asked = [kind for kind, provider in PROVIDERS.items() if not offline and (provider.key or provider.own_address)]

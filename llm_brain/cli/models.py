@@ -92,7 +92,7 @@ def list_models(
 
 def _here() -> Iterator[Listed]:
     from llm_brain.backends import embedded
-    from llm_brain.backends.folders import model_folders
+    from llm_brain.backends.configuration.folders import model_folders
 
     group, told = "On this machine", "SmolLM2-135M-Instruct, embedded (Apache-2.0)"
     try:
@@ -105,8 +105,8 @@ def _here() -> Iterator[Listed]:
 
 
 def _hosted() -> Iterator[Listed]:
-    from llm_brain.backends.address import Address
-    from llm_brain.backends.environment import PROVIDERS, read_env_file
+    from llm_brain.backends.configuration.environment import PROVIDERS, read_env_file
+    from llm_brain.backends.hosted.address import Address
 
     read_env_file()
     group = "Hosted"
@@ -121,8 +121,8 @@ def _hosted() -> Iterator[Listed]:
 
 
 def _of_servers(timeout: float, most: int | None) -> Iterator[Listed]:
-    from llm_brain.backends.environment import PROVIDERS
-    from llm_brain.backends.servers import ask_servers
+    from llm_brain.backends.configuration.environment import PROVIDERS
+    from llm_brain.backends.hosted.catalogue import ask_servers
 
     asked = [kind for kind, provider in PROVIDERS.items() if provider.key or provider.own_address]
     if not asked:
@@ -139,7 +139,7 @@ def _of_servers(timeout: float, most: int | None) -> Iterator[Listed]:
 
 
 def _others() -> Iterator[Listed]:
-    from llm_brain.backends.configs import config_names, config_title
+    from llm_brain.backends.configuration.loading import config_names, config_title
 
     yield Listed("Others", "human", "a person at the terminal", "", ready=True)
     yield Listed("Others", "recorded:PATH", "the answers of a recording", "", ready=False)

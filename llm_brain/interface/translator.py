@@ -13,10 +13,10 @@ from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
-from llm_brain.backends.config_settings import TrainingSection, ValidationSection
+from llm_brain.backends.configuration.settings import TrainingSection, ValidationSection
 from llm_brain.backends.contract import LanguageBackend, Message, Reply, Request, Sampling
+from llm_brain.backends.layers.traced import traced
 from llm_brain.backends.registry import resolve_model
-from llm_brain.backends.traced import traced
 from llm_brain.errors import ArgumentError, BackendError, DefinitionError
 from llm_brain.interface.words import settings_of_words, vectors_backend
 
@@ -84,7 +84,7 @@ class Translator:
     def from_config(
         cls, source: str | os.PathLike[str] | Mapping[str, Any], *, outputs: Outputs | None = None, teacher: object | None = None
     ) -> Self:
-        """Make one of a file of the one-file form, see `llm_brain.backends.configs.load_settings`.
+        """Make one of a file of the one-file form, see `llm_brain.backends.configuration.loading.load_settings`.
 
         Its `validation:` and `training:` are what methods take when they are not told.
 
@@ -103,7 +103,7 @@ class Translator:
             >>> interface.embedding_dim, interface.training.feedback_weight
             (768, 0.25)
         """
-        from llm_brain.backends.configs import load_settings
+        from llm_brain.backends.configuration.loading import load_settings
 
         settings = load_settings(source)
         made = cls(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from llm_brain.backends.config_checks import check_section
-from llm_brain.backends.config_settings import LLMSection, ProviderSection, Settings
+from llm_brain.backends.configuration.checks import check_section
+from llm_brain.backends.configuration.environment import PROVIDERS, read_env_file
+from llm_brain.backends.configuration.settings import LLMSection, ProviderSection, Settings
 from llm_brain.backends.contract import LanguageBackend
-from llm_brain.backends.environment import PROVIDERS, read_env_file
 from llm_brain.errors import DefinitionError
 
 _ON_THIS_MACHINE: Final = ("local", "human")

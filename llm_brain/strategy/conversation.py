@@ -14,9 +14,9 @@ from typing_extensions import override
 
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
 from llm_brain.backends.contract import LanguageBackend, Message, PromptForm, Request, Sampling
-from llm_brain.backends.layer import Layer
+from llm_brain.backends.layers.layer import Layer
+from llm_brain.backends.layers.traced import traced
 from llm_brain.backends.registry import resolve_model
-from llm_brain.backends.traced import traced
 from llm_brain.errors import LLMBrainError
 from llm_brain.strategy.implementation import Details, ModelImplementation
 from llm_brain.strategy.inspection import inspect_function

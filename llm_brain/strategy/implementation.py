@@ -16,7 +16,7 @@ from typing_extensions import TypeVar
 from llm_brain.attempts import Usage
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
 from llm_brain.backends.contract import Choice, LanguageBackend, Message, Request
-from llm_brain.backends.traced import traced
+from llm_brain.backends.layers.traced import traced
 from llm_brain.errors import BackendError, DefinitionError, ReplyError
 from llm_brain.strategy.annotations.closed_sets import bare
 from llm_brain.strategy.growing import SoFar, growing_values

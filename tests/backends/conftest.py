@@ -18,7 +18,7 @@ import torch
 
 from llm_brain.backends import LocalBackend
 from llm_brain.backends.embedded import weights_folder
-from llm_brain.backends.engine import Engine
+from llm_brain.backends.local.engine import Engine
 
 CHAT = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: "
 

@@ -13,8 +13,8 @@ import pytest
 
 import llm_brain.errors
 from llm_brain.backends import Attempt, LanguageBackend, LocalBackend, Message, OpenAIBackend, Reply, Request, resolve_model
-from llm_brain.backends.environment import PROVIDERS
-from llm_brain.backends.hosted import HostedBackend
+from llm_brain.backends.configuration.environment import PROVIDERS
+from llm_brain.backends.hosted.backend import HostedBackend
 from llm_brain.backends.registry import check_model_name
 from llm_brain.errors import BackendError, DataError, MissingKeyError, ModelNameError, ReplyError, WeightsError
 

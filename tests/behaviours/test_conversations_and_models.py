@@ -23,7 +23,7 @@ from pydantic import Field
 
 from llm_brain import llm_function, llm_strategy
 from llm_brain.backends import LangChainBackend, Message, Reply, Request, as_chat_model, as_llm
-from llm_brain.backends.recorded import RecordedBackend, Recorder
+from llm_brain.backends.cache.recorded import RecordedBackend, Recorder
 from llm_brain.errors import BackendError, LLMBrainError, ReplyError
 from llm_brain.strategy.conversation import Conversation
 from llm_brain.strategy.transcripts import TranscriptNode, transcript_tree

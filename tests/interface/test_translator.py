@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from llm_brain.backends import BudgetedBackend, Reply, Usage
-from llm_brain.backends.environment import ConfigWarning
+from llm_brain.backends.configuration.environment import ConfigWarning
 from llm_brain.errors import ArgumentError, BackendError, DataError, DefinitionError, MissingKeyError
 from llm_brain.interface import Labels, LLMInterface
 from tests.interface.models import SIZE, Scripted, vector_of

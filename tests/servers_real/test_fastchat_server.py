@@ -57,7 +57,7 @@ def test_without_log_probabilities_the_option_is_the_one_that_is_named(model: Op
 
 
 def test_the_models_are_listed(fastchat: RealServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_brain.backends.servers import ask_servers
+    from llm_brain.backends.hosted.catalogue import ask_servers
 
     monkeypatch.setenv("OPENAI_BASE_URL", fastchat.base_url)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)

@@ -224,7 +224,7 @@ def test_a_schema_that_the_server_cannot_keep_is_told_in_words(llama: RealServer
 
 
 def test_the_models_are_listed(llama: RealServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_brain.backends.servers import ask_servers
+    from llm_brain.backends.hosted.catalogue import ask_servers
 
     monkeypatch.setenv("OPENAI_BASE_URL", llama.base_url)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from llm_brain.backends import CachedBackend, LanguageBackend, OpenAIBackend, Request, TracedBackend
-from llm_brain.backends.budget import BudgetedBackend
+from llm_brain.backends.layers.budget import BudgetedBackend
 from llm_brain.errors import BackendError, BudgetError, LLMBrainError, MissingKeyError
 from llm_brain.strategy import Details, ModelImplementation, TypedFunction, inspect_function
 from llm_brain.tracing import read_spans, record

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from llm_brain.attempts import FaultKind
 from llm_brain.backends import CachedBackend, LanguageBackend, Message, OpenAIBackend, Reply, Request, Usage
-from llm_brain.backends.traced import TracedBackend
+from llm_brain.backends.layers.traced import TracedBackend
 from llm_brain.errors import BackendError
 from llm_brain.tracing import record
 from tests.servers.dialects import DIALECTS, MODEL, OPENAI, USED, Dialect
@@ -116,7 +116,7 @@ def model_of(dialect: Dialect, url: str, **options: Any) -> LanguageBackend:
     named = {"api_key": KEY, "timeout": DEADLINE, "retries": RETRIES, **options}
     if dialect is OPENAI:
         return OpenAIBackend(MODEL, base_url=f"{url}/v1", **named)
-    from llm_brain.backends.anthropic import AnthropicBackend
+    from llm_brain.backends.anthropic.backend import AnthropicBackend
 
     return AnthropicBackend(MODEL, base_url=url, **named)
 

@@ -12,7 +12,7 @@ import pytest
 
 from llm_brain.attempts import FaultKind
 from llm_brain.backends import CachedBackend, LanguageBackend
-from llm_brain.backends.traced import TracedBackend
+from llm_brain.backends.layers.traced import TracedBackend
 from llm_brain.errors import BackendError
 from llm_brain.tracing import names, record
 from llm_brain.tracing.reader import read_spans

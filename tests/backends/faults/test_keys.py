@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
-from llm_brain.backends.traced import TracedBackend
+from llm_brain.backends.layers.traced import TracedBackend
 from llm_brain.errors import BackendError
 from tests.backends.faults.playing import HELLO, KEY, Case, Played, ask, every, model_of, play_all
 from tests.backends.faults.promises import check_always, check_key

@@ -17,7 +17,7 @@ import pytest
 
 from llm_brain import llm_function
 from llm_brain.backends import CachedBackend, LanguageBackend, Message, Reply, Request
-from llm_brain.backends.traced import TracedBackend
+from llm_brain.backends.layers.traced import TracedBackend
 from llm_brain.errors import BackendError
 from llm_brain.strategy import Details, ModelImplementation
 from llm_brain.strategy.function import DEFAULT_CONCURRENCY

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from llm_brain.backends import Reply
-from llm_brain.backends.traced import TracedBackend
+from llm_brain.backends.layers.traced import TracedBackend
 from llm_brain.tracing import record
 from llm_brain.tracing.reader import read_spans
 from tests.backends.faults.playing import HEARD, HELLO, USAGE, ask, model_of

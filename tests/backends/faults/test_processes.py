@@ -18,7 +18,7 @@ from tests.servers.faulty import FaultyServer, Stage
 dialects = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 BEGUN = """
 import asyncio, json, os, signal, sys, threading, time
-from llm_brain.backends.traced import TracedBackend
+from llm_brain.backends.layers.traced import TracedBackend
 from llm_brain.errors import BackendError
 from llm_brain.tracing import record
 from tests.backends.faults.playing import HELLO, model_of

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from llm_brain.backends import Reply
-from llm_brain.backends.http import LARGEST_REPLY
+from llm_brain.backends.hosted.http import LARGEST_REPLY
 from llm_brain.errors import BackendError
 from tests.backends.faults.playing import HELLO, Case, Mode, Played, ask, every, model_of, play_all
 from tests.backends.faults.promises import check_always

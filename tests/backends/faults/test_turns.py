@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from llm_brain.backends import Message, Reply, Request
-from llm_brain.backends.limits import Limits
+from llm_brain.backends.hosted.limits import Limits
 from llm_brain.errors import BackendError
 from tests.backends.faults.playing import model_of
 from tests.servers import acts

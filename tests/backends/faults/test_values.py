@@ -172,7 +172,7 @@ def in_a_tool(text: str) -> Act:
 
 
 def test_each_dialect_has_a_way_to_enforce_a_schema(server: FaultyServer) -> None:
-    from llm_brain.backends.anthropic import AnthropicBackend
+    from llm_brain.backends.anthropic.backend import AnthropicBackend
 
     stage = server.stage(in_a_tool(GOOD))
     model = AnthropicBackend("m-1", base_url=stage.url, timeout=10.0)

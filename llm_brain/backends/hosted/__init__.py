@@ -1,0 +1,1 @@
+"""What models behind HTTP have in common: one call with one deadline, retries, limits, and what every fault means."""

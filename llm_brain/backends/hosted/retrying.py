@@ -1,0 +1,245 @@
+"""The one retry loop of this package, with one deadline for the whole call.
+
+    wait for one's turn -> send -> an answer, or a fault -> worth another try, and time for it? -> wait -> send again
+
+A client's own retries are switched off everywhere, so a call is at most `1 + retries` requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from llm_brain.attempts import Attempt
+from llm_brain.backends.contract import Choice, Embeddings, Reply
+from llm_brain.backends.hosted.limits import NO_LIMITS, Endpoint, silence_fault
+from llm_brain.errors import BackendError
+
+Answer = TypeVar("Answer", Reply, Choice, Embeddings)
+Result = TypeVar("Result")
+
+FIRST_WAIT: Final = 0.5
+"""The longest wait before the second request, in seconds; each further one may be twice as long."""
+
+
+class AdaptedError(BackendError):
+    """The server refused a part of the request; the next one leaves it out, and need not wait.
+
+    Example:
+        >>> issubclass(AdaptedError, BackendError)
+        True
+    """
+
+
+class Call:
+    """One call, with what was tried for it so far.
+
+    Args:
+        endpoint: Whose turns it waits for.
+        retries: The most requests after the first one.
+        timeout: The longest time of the whole call, in seconds; waiting for the first turn does not count.
+        tokens: How many tokens the prompt and its reply may have.
+        hide: Takes secrets out of an error.
+
+    Example:
+        >>> from llm_brain.backends.hosted.limits import Limits
+        >>> async def ask():
+        ...     return Reply("hello", "stop", "model")
+        >>> call = Call(Endpoint(Limits()), retries=2, timeout=60.0, tokens=100, hide=lambda error: error)
+        >>> asyncio.run(call.answer(ask)).text
+        'hello'
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, retries: int, timeout: float, tokens: int, hide: Callable[[BackendError], BackendError]
+    ) -> None:
+        self._endpoint = endpoint
+        self._left = retries
+        self._longest_silence = timeout / (1 + retries)  # in the middle of a stream
+        self._timeout = timeout
+        self._tokens = tokens
+        self._hide = hide
+        self._failed: list[Attempt] = []
+        self._began = time.monotonic()
+        self._time = timeout  # what is left of it
+        self._sent = 0.0
+
+    async def answer(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask until there is an answer, or no more time or tries.
+
+        Raises:
+            BackendError: There is none; it holds all attempts.
+        """
+        while True:
+            self._check_silence()
+            fault: BackendError
+            await self._enter()
+            try:
+                answer = await self._within(ask())
+            except BackendError as error:
+                fault = error
+            else:
+                return self.finished(answer)
+            finally:
+                self._endpoint.leave()
+            # Out here, so that what was caught, which may quote a key, is not attached to what is raised.
+            await self.failed(fault)
+
+    async def stream(self, ask: Callable[[], AsyncGenerator[str | Reply, None]]) -> AsyncGenerator[str | Reply, None]:
+        """Give the pieces of a reply, and then the whole. When it breaks off, it is asked for again.
+
+        Where the second reply begins with the very text that was given already, it goes on from there. Where it does not, no
+        answer can be made of both. The time that whoever reads the pieces takes for himself does not count.
+
+        Raises:
+            BackendError: There is no whole reply; `raw` holds what had come.
+        """
+        given = ""
+        while True:
+            self._check_silence()
+            fault: BackendError
+            text, heard = "", self._time
+            self._sent = 0.0
+            await self._enter()
+            try:
+                async with aclosing(ask()) as pieces:
+                    while True:
+                        piece = await (self._soon(anext(pieces)) if text else self._within(anext(pieces)))
+                        heard = self._time
+                        if isinstance(piece, Reply):
+                            text = piece.text
+                        else:
+                            text += piece
+                        if not text.startswith(given[: len(text)]) or (isinstance(piece, Reply) and len(text) < len(given)):
+                            raise _other_reply(given)
+                        if len(text) > len(given):
+                            new, given = text[len(given) :], text
+                            yield new
+                        if isinstance(piece, Reply):
+                            yield self.finished(piece)
+                            return
+            except BackendError as error:
+                fault = error
+            finally:
+                self._endpoint.leave()
+            if fault.kind == "timeout" and given and (self._failed or heard >= self._timeout / 2):
+                # It has stopped before, or was silent for half of the time or more: it has not only been slow.
+                fault.kind = "incomplete"
+            if given and fault.kind in ("connection", "protocol"):
+                fault.kind = "incomplete"
+            fault.raw = fault.raw or given or None
+            await self.failed(fault)
+
+    def finished(self, answer: Answer) -> Answer:
+        """Tell an answer what it took."""
+        self._endpoint.succeeded()
+        if isinstance(answer, Embeddings):
+            return replace(answer, failed=tuple(self._failed))
+        usage = answer.usage
+        if usage is not None:
+            usage = sum((attempt.usage for attempt in self._failed if attempt.usage is not None), start=usage)
+        return replace(answer, usage=usage, latency=time.monotonic() - self._began, failed=tuple(self._failed))
+
+    async def failed(self, error: BackendError) -> None:
+        """Note a fault, and wait until it is worth asking again.
+
+        Raises:
+            BackendError: It is not.
+        """
+        now = time.monotonic()
+        error = self._hide(error)
+        duration = now - self._sent if self._sent else 0.0
+        self._failed.append(Attempt(str(error), error.kind, error.status, duration, error.usage, error.perhaps_billed))
+        wait = self._wait(error)
+        if error.kind == "rate_limit":
+            self._endpoint.throttled(wait, since=self._sent)
+        if not error.retryable or not self._left or wait >= self._time:
+            raise self._told(error)
+        self._left -= 1
+        self._time -= wait
+        await asyncio.sleep(wait)
+
+    def _wait(self, error: BackendError) -> float:
+        if isinstance(error, AdaptedError):
+            return 0.0
+        if error.retry_after is not None:
+            return error.retry_after
+        # Half of it by chance, so that those who failed together do not come back together; and never most of what is left.
+        longest: float = FIRST_WAIT * 2 ** (len(self._failed) - 1)
+        return min(longest * random.uniform(0.5, 1.0), self._time / 4)
+
+    def _check_silence(self) -> None:
+        silence = self._endpoint.pause_left()
+        if silence >= self._time:
+            raise self._told(silence_fault(silence))
+
+    async def _enter(self) -> None:
+        self._sent = 0.0
+        silence = self._endpoint.pause_left()
+        waiting = time.monotonic()
+        # Only the wait for a turn that the caller's own limits ask for is no part of the call.
+        counts = bool(self._failed or silence) or self._endpoint.limits == NO_LIMITS
+        fault: BackendError | None = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._time) if counts else None):
+                try:
+                    await self._endpoint.enter(self._tokens, patience=self._time)
+                    self._sent = time.monotonic()
+                except BackendError as error:
+                    fault = error
+        if fault is not None:
+            raise self._told(fault)
+        if not self._sent:
+            self._time = 0.0
+            message = f"no turn to ask within {self._timeout:g} s: the server wants to be asked less"
+            wait = self._endpoint.pause_left() or None
+            raise self._told(BackendError(message, kind="rate_limit", retryable=True, retry_after=wait))
+        if counts:
+            self._time -= self._sent - waiting
+
+    async def _within(self, work: Awaitable[Result]) -> Result:
+        """Await something for as long as the call may still take."""
+        started = time.monotonic()
+        with suppress(TimeoutError):
+            try:
+                async with asyncio.timeout(max(0.0, self._time)):
+                    return await work
+            finally:
+                self._time -= time.monotonic() - started
+        self._time = 0.0
+        message = f"no whole answer within {self._timeout:g} s: raise `timeout`, or ask for less"
+        raise BackendError(message, kind="timeout", retryable=True, perhaps_billed=True)
+
+    async def _soon(self, work: Awaitable[Result]) -> Result:
+        """Await the next piece of a stream that has begun to speak."""
+        if self._time <= self._longest_silence:
+            return await self._within(work)
+        left, self._time = self._time - self._longest_silence, self._longest_silence
+        try:
+            return await self._within(work)
+        except BackendError as error:
+            stalled = error.kind == "timeout"
+            if not stalled:
+                raise
+        finally:
+            self._time += left
+        message = f"the stream stalled: nothing came for {self._longest_silence:.3g} s"
+        raise BackendError(message, kind="incomplete", retryable=True, perhaps_billed=True)
+
+    def _told(self, error: BackendError) -> BackendError:
+        if isinstance(error, AdaptedError):  # it would have been worth another try, and there was none left
+            error = BackendError(str(error), kind=error.kind, raw=error.raw, code=error.code, status=error.status)
+        usages = [attempt.usage for attempt in self._failed if attempt.usage is not None]
+        error.usage = sum(usages[1:], start=usages[0]) if usages else None
+        error.attempts = tuple(self._failed)
+        return error
+
+
+def _other_reply(given: str) -> BackendError:
+    message = "the reply broke off, and the next one begins with other words: nothing can be put together from both"
+    return BackendError(message, kind="incomplete", raw=given)

@@ -1,0 +1,1 @@
+"""Layers around a backend: spans, budgets, prices, prompts that are cut to fit."""
