@@ -70,6 +70,8 @@ class Request:
         schema: JSON Schema that the reply must fulfil; None asks for free text.
         sample: Which of several answers to the same question this is; another index is another answer.
         form: Whether the messages are turns of a chat or a text to be continued.
+        spent: How long earlier replies to the same question took, in seconds, where they did not fit: the `timeout` of a hosted
+            model is for all of them. It changes no answer, so requests that differ in it alone are equal.
 
     Example:
         >>> Request((Message("user", "Hello"),)).form
@@ -81,6 +83,7 @@ class Request:
     schema: Mapping[str, Any] | None = None
     sample: int = 0
     form: PromptForm = "chat"
+    spent: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ class Reply:
         model: The model that answered, as it names itself.
         usage: Tokens of all requests that were made for it; None when the server did not say, never an invented zero.
         cached: Whether the answer was kept from an earlier call.
-        latency: How long it took, waits and failed attempts included, in seconds; None where nobody looked.
+        latency: How long it took, failed attempts and the waits between them included, in seconds; None where nobody looked.
+            To wait for a turn that your own limits ask for does not count.
         failed: The attempts that gave no answer before this one was given.
         notes: What is odd about it, a sentence each: a stream without its closing event, say.
 
@@ -294,5 +298,7 @@ async def choose_by_text(asking: Asking, request: Request, options: Sequence[str
     if option is None:
         shown = ", ".join(repr(each) for each in options)
         message = f"the reply of {asking.backend.model_id!r} is none of the options {shown}: {reply.text[:200]!r}"
-        raise ReplyError(message, raw=reply.text, usage=reply.usage)
+        own = None if reply.failed else reply.usage  # which of a reply's tokens are those of failed attempts, it does not say
+        failed = Attempt(message, "validation", duration=reply.latency or 0.0, usage=own)
+        raise ReplyError(message, raw=reply.text, attempts=[*reply.failed, failed], usage=reply.usage)
     return Choice(option, None, reply.model, reply.usage, reply.cached, reply.latency, reply.failed, reply.notes)

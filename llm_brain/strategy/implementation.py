@@ -198,7 +198,7 @@ class ModelImplementation:
                 is_out = so_far.given and (spec.items is not None or spec.is_text)
                 if is_out or len(tried.failures) == self.max_attempts:
                     raise tried.exhausted(request, reply.text, error) from error
-                request = _again(first, reply.text, str(error))
+                request = _again(first, reply.text, str(error), tried.seconds)
             else:
                 return
 
@@ -243,7 +243,7 @@ class ModelImplementation:
                 tried.failed(error)
                 if len(tried.failures) == self.max_attempts or first.form == "completion":
                     raise tried.exhausted(request, error.raw or "") from error
-                request = _again(first, error.raw or "", "it is none of the options, or several")
+                request = _again(first, error.raw or "", "it is none of the options, or several", tried.seconds)
             except BackendError as error:
                 raise tried.extended(error) from None
 
@@ -269,7 +269,7 @@ class ModelImplementation:
                 tried.misfit(error, reply)
                 if len(tried.failures) == self.max_attempts:
                     raise tried.exhausted(request, reply.text, error) from error
-                request = _again(first, reply.text, str(error))
+                request = _again(first, reply.text, str(error), tried.seconds)
             else:
                 return self._details(tried, parsed.value, reply.text, repaired=parsed.repaired)
 
@@ -292,8 +292,8 @@ class _Question:
     sample: int
 
 
-def _again(first: Request, reply: str, problem: str) -> Request:
+def _again(first: Request, reply: str, problem: str, spent: float) -> Request:
     # Only the last failure is shown, so that the prompt does not grow with the attempts.
     said = reply.encode("utf-8", "replace").decode()  # half a character cannot be sent back
     turns = (Message("assistant", said), Message("user", f"That does not fit: {problem}. Answer again."))
-    return replace(first, messages=(*first.messages, *turns))
+    return replace(first, messages=(*first.messages, *turns), spent=spent)

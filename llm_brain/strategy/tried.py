@@ -26,6 +26,7 @@ class Tried:
         attempts: Every request that failed, and every reply that did not fit, oldest first.
         usage: Tokens of all replies; None where a server did not tell them.
         cost: What they cost, in US dollars; None where a price is not known. What was kept from earlier costs nothing.
+        seconds: How long they took.
         cached: Whether all of them were kept from earlier calls.
         notes: What is odd about them, a sentence each.
 
@@ -45,6 +46,7 @@ class Tried:
         self.attempts: list[Attempt] = []
         self.usage: Usage | None = Usage(0, 0)
         self.cost: float | None = 0.0
+        self.seconds = 0.0
         self.cached = True
         self.notes: tuple[str, ...] = ()
         self._spec = spec
@@ -54,6 +56,7 @@ class Tried:
         """Add what an answer took."""
         self.usage = None if self.usage is None or answer.usage is None else self.usage + answer.usage
         self.cached = self.cached and answer.cached
+        self.seconds += answer.latency or 0.0
         self.notes += answer.notes
         self.attempts.extend(answer.failed)
         if not answer.cached and self.cost is not None:
@@ -74,6 +77,7 @@ class Tried:
         # A backend that makes the attempts itself has told of this one, too.
         attempts = error.attempts or (Attempt(str(error), "validation", usage=error.usage),)
         self.attempts.extend(attempts)
+        self.seconds += sum(attempt.duration for attempt in attempts)
         self.failures.append(attempts[-1])
 
     def cut(self, reply: Reply) -> BackendError:

@@ -147,8 +147,8 @@ def request_key(backend: LanguageBackend | None, kind: str, request: Request, op
 
 
 def _values_of(kind: type, *, but: tuple[str, ...] = ()) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
-    """Name all fields of a dataclass, and give what reads them: a field that is new is a part of the key by itself."""
-    names = tuple(field.name for field in fields(kind) if field.name not in but)
+    """Name what tells objects of a dataclass apart, and give what reads it: a new field is a part of the key by itself."""
+    names = tuple(field.name for field in fields(kind) if field.compare and field.name not in but)
     return names, attrgetter(*names)
 
 

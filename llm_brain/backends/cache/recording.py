@@ -149,7 +149,7 @@ def nearest(question: Question, lines: Sequence[Line]) -> str:
 
 
 def _differences(one: Question, other: Question) -> list[str]:
-    named = [field.name for field in fields(Request) if getattr(one.request, field.name) != getattr(other.request, field.name)]
+    named = [name for name in _FIELDS if getattr(one.request, name) != getattr(other.request, name)]
     if one.kind != other.kind:
         return [*named, "kind of question"]
     return [*named, "list of options"] if one.options != other.options else named
@@ -204,7 +204,7 @@ def _told(line: Line) -> dict[str, Any]:
     question = line.question
     if question.kind == "embed":
         return {"kind": "embed", "text": question.request.messages[0].content, "answer": dict(line.answer)}
-    request = {field.name: getattr(question.request, field.name) for field in fields(Request)}
+    request = {name: getattr(question.request, name) for name in _FIELDS}
     request["messages"] = [asdict(message) for message in question.request.messages]
     request["sampling"] = _without_empty(asdict(question.request.sampling))
     options = {"options": question.options} if question.kind == "choose" else {}
@@ -263,3 +263,6 @@ def _end_last_line(file: FileIO) -> None:
         file.truncate(size - len(last))
     else:
         file.write(b"\n")
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Request) if field.compare)

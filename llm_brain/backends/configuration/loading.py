@@ -28,7 +28,7 @@ from llm_brain.errors import DataError, ModelNameError
 
 __all__ = ["Config", "Settings", "config_names", "load_config", "load_settings", "read_config", "register_backend"]
 
-PACKAGED: Final = Path(__file__).parents[1] / "configs" / "llm"
+PACKAGED: Final = Path(__file__).parents[2] / "configs" / "llm"
 _YAML: Final = (".yaml", ".yml")
 _SECTIONS: Final = {"llm", "validation", "training"}
 

@@ -215,18 +215,18 @@ _hosted: Final[dict[str, Any]] = {
     "prepare": with_key,
 }
 _OWN: Final[Mapping[str, Target]] = {
-    **_own("openai", "OpenAIBackend", **_hosted),
-    **_own("anthropic", "AnthropicBackend", **_hosted),
+    **_own("openai.backend", "OpenAIBackend", **_hosted),
+    **_own("anthropic.backend", "AnthropicBackend", **_hosted),
     **_own(
-        "local",
+        "local.backend",
         "LocalBackend",
         renamed={"model_id": "folder"},
         stricter=LocalKeys,
         left_out=frozenset({"model_id"}),
         prepare=with_folder,
     ),
-    **_own("human", "HumanBackend", left_out=frozenset({"console", "read_line"})),
-    **_own("recorded", "RecordedBackend", renamed={"model_id": "path"}),
+    **_own("human.backend", "HumanBackend", left_out=frozenset({"console", "read_line"})),
+    **_own("cache.recorded", "RecordedBackend", renamed={"model_id": "path"}),
 }
 _registered: Final[dict[str, Target]] = {}
 

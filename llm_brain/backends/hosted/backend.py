@@ -52,7 +52,8 @@ class HostedBackend(LanguageBackend):
         address: The server's address.
         key: The key, which is cut out of every message.
         retries: The most requests after the first one.
-        timeout: The longest time of a whole call, in seconds, with all its attempts and waits.
+        timeout: The longest time of a whole call, in seconds, with all its attempts and waits. A typed call that is
+            asked again because the reply did not fit is one call.
         limits: The most that may be asked, by everybody who asks this model there.
         context_length: The most tokens that a prompt and its reply may have; what is surely longer is not sent.
 
@@ -136,7 +137,7 @@ class HostedBackend(LanguageBackend):
         self._check(request)
         await self._server.prepare()
         refused = set(self._refused)
-        return await self._call(self._tokens(request)).answer(lambda: self._ask(request, refused))
+        return await self._call(request).answer(lambda: self._ask(request, refused))
 
     def stream(self, request: Request) -> Generator[str | Reply, None, None]:
         """Ask the server, and give the reply piece by piece.
@@ -151,7 +152,7 @@ class HostedBackend(LanguageBackend):
         self._check(request)
         await self._server.prepare()
         refused = set(self._refused)
-        call = self._call(self._tokens(request))
+        call = self._call(request)
         async with aclosing(call.stream(lambda: self._ask_streamed(request, refused))) as pieces:
             async for piece in pieces:
                 yield piece
@@ -188,8 +189,12 @@ class HostedBackend(LanguageBackend):
         """Say what an answer means that is no success."""
         return status_fault(answer, model=self.model_id, base_url=self.base_url)
 
-    def _call(self, tokens: int) -> Call:
-        return Call(self._endpoint, retries=self.retries, timeout=self.timeout, tokens=tokens, hide=self._secrets.hidden)
+    def _call(self, request: Request) -> Call:
+        return self._call_for(self._tokens(request), request.spent)
+
+    def _call_for(self, tokens: int, spent: float = 0.0) -> Call:
+        hide = self._secrets.hidden
+        return Call(self._endpoint, retries=self.retries, timeout=self.timeout, tokens=tokens, hide=hide, spent=spent)
 
     async def _ask(self, request: Request, refused: set[str]) -> Reply:
         answer = await self._post(self._path, self._body(request, streamed=False), refused)

@@ -43,6 +43,7 @@ class Call:
         endpoint: Whose turns it waits for.
         retries: The most requests after the first one.
         timeout: The longest time of the whole call, in seconds; waiting for the first turn does not count.
+        spent: How much of it is gone before it begins.
         tokens: How many tokens the prompt and its reply may have.
         hide: Takes secrets out of an error.
 
@@ -56,7 +57,14 @@ class Call:
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, retries: int, timeout: float, tokens: int, hide: Callable[[BackendError], BackendError]
+        self,
+        endpoint: Endpoint,
+        *,
+        retries: int,
+        timeout: float,
+        tokens: int,
+        hide: Callable[[BackendError], BackendError],
+        spent: float = 0.0,
     ) -> None:
         self._endpoint = endpoint
         self._left = retries
@@ -65,8 +73,8 @@ class Call:
         self._tokens = tokens
         self._hide = hide
         self._failed: list[Attempt] = []
-        self._began = time.monotonic()
-        self._time = timeout  # what is left of it
+        self._time_given = timeout - spent
+        self._time = self._time_given  # what is left of it
         self._sent = 0.0
 
     async def answer(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -76,7 +84,7 @@ class Call:
             BackendError: There is none; it holds all attempts.
         """
         while True:
-            self._check_silence()
+            self._check_time()
             fault: BackendError
             await self._enter()
             try:
@@ -101,7 +109,7 @@ class Call:
         """
         given = ""
         while True:
-            self._check_silence()
+            self._check_time()
             fault: BackendError
             text, heard = "", self._time
             self._sent = 0.0
@@ -143,7 +151,7 @@ class Call:
         usage = answer.usage
         if usage is not None:
             usage = sum((attempt.usage for attempt in self._failed if attempt.usage is not None), start=usage)
-        return replace(answer, usage=usage, latency=time.monotonic() - self._began, failed=tuple(self._failed))
+        return replace(answer, usage=usage, latency=self._time_given - self._time, failed=tuple(self._failed))
 
     async def failed(self, error: BackendError) -> None:
         """Note a fault, and wait until it is worth asking again.
@@ -173,7 +181,10 @@ class Call:
         longest: float = FIRST_WAIT * 2 ** (len(self._failed) - 1)
         return min(longest * random.uniform(0.5, 1.0), self._time / 4)
 
-    def _check_silence(self) -> None:
+    def _check_time(self) -> None:
+        if self._time <= 0:
+            message = f"the replies that did not fit took all of the {self._timeout:g} s: raise `timeout`, or ask for less"
+            raise self._told(BackendError(message, kind="timeout", retryable=True))
         silence = self._endpoint.pause_left()
         if silence >= self._time:
             raise self._told(silence_fault(silence))

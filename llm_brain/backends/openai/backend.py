@@ -123,7 +123,7 @@ class OpenAIBackend(HostedBackend):
         await self._server.prepare()
         question = OptionQuestion(request, options, self._habits, model=self.model_id, enforces_schema=self.enforces_schema)
         refused = set(self._refused)
-        return await self._call(self._tokens(request)).answer(lambda: self._ask_for_option(question, refused))
+        return await self._call(request).answer(lambda: self._ask_for_option(question, refused))
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         """Turn texts into vectors, some hundred a request. `timeout` and `retries` are for each request.
@@ -166,7 +166,7 @@ class OpenAIBackend(HostedBackend):
             answer = await self._post(PATH, body, set(), largest=largest)
             return read_embeddings(answer.content, len(texts), model=self.model_id, base_url=self.base_url)
 
-        return await self._call(tokens).answer(ask)
+        return await self._call_for(tokens).answer(ask)
 
     def _body(self, request: Request, *, streamed: bool) -> dict[str, Any]:
         enforces = self.enforces_schema

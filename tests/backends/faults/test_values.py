@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +197,20 @@ def test_items_of_a_broken_stream_are_given_once_and_then_it_is_told(server: Fau
     assert caught.value.kind == "incomplete"
     assert given
     assert all(value[:1] in ([], ["one"]) and len(value) <= 2 for value in given)
+
+
+@dialects
+@pytest.mark.parametrize("name", ["missing-field", "none-of-the-options"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_replies_that_do_not_fit_and_are_slow_have_one_deadline_together(
+    server: FaultyServer, dialect: Dialect, name: str, *, streamed: bool
+) -> None:
+    function, text = NOT_FITTING[name]
+    stage = server.stage(acts.later(dialect.says(text), 0.6))
+    implementation = implementing(dialect, stage, timeout=1.0)
+    began = time.monotonic()
+    with pytest.raises(BackendError) as caught:
+        list(function.using(implementation).stream("two lamps")) if streamed else function(implementation, "two lamps")
+    assert time.monotonic() - began < 2.0
+    assert [attempt.kind for attempt in caught.value.attempts] == ["validation", "timeout"]
+    assert (caught.value.kind, len(stage.requests)) == ("timeout", 2)

@@ -20,8 +20,9 @@ from llm_brain.errors import BackendError
 BUSY = {"kind": "server", "retryable": True, "status": 503}
 
 
-def call(endpoint: Endpoint | None = None, *, retries: int = 2, timeout: float = 5.0) -> Call:
-    return Call(endpoint or Endpoint(Limits()), retries=retries, timeout=timeout, tokens=0, hide=lambda error: error)
+def call(endpoint: Endpoint | None = None, *, retries: int = 2, timeout: float = 5.0, spent: float = 0.0) -> Call:
+    given = endpoint or Endpoint(Limits())
+    return Call(given, retries=retries, timeout=timeout, spent=spent, tokens=0, hide=lambda error: error)
 
 
 def asking(*outcomes: Any) -> tuple[Callable[[], Any], list[float]]:
@@ -89,6 +90,16 @@ def test_the_deadline_is_on_all_attempts_together() -> None:
     assert [attempt.kind for attempt in error.attempts] == ["server", "timeout"]
     assert error.attempts[-1].perhaps_billed
     assert time.monotonic() - begun < 1.5
+
+
+def test_what_earlier_replies_took_is_no_longer_left() -> None:
+    ask, asked = asking(10.0)
+    begun = time.monotonic()
+    error = fault(ask, timeout=5.0, spent=4.7)
+    assert (error.kind, len(asked)) == ("timeout", 1)
+    assert time.monotonic() - begun < 1.3
+    error = fault(ask, timeout=5.0, spent=5.0)
+    assert (error.kind, len(asked)) == ("timeout", 1)  # nothing is sent
 
 
 def test_all_retries_find_their_time_before_a_short_deadline() -> None:
