@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from benchmarks.cache.environments import interpreter
-from benchmarks.cache.rows import ROOT, Row
+from benchmarks.cache.rows import Row
+from benchmarks.reports import ROOT
 
 THREADS = 16
 Measures = dict[str, list[float]]
@@ -121,7 +121,7 @@ class Bench:
 @contextmanager
 def working(row: Row, folder: Path) -> Iterator[Worker]:
     """Run a row's process; its standard input's end is its own."""
-    command = [str(interpreter(row)), "-m", f"{__package__}.worker", row.name, str(folder)]
+    command = [str(row.python), "-m", f"{__package__}.worker", row.name, str(folder)]
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     variables = {**kept, "HOME": str(folder), "LANGCHAIN_TRACING_V2": "false", "LANGSMITH_TRACING": "false", "DO_NOT_TRACK": "1"}
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

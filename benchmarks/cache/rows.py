@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.environments import Environment
+
 FOLDER = Path(__file__).parent
-ROOT = FOLDER.parent.parent
+ENVIRONMENTS = FOLDER / ".environments"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,14 @@ class Row:
     @property
     def folder(self) -> Path:
         return FOLDER / "peers" / self.name
+
+    @property
+    def environment(self) -> Environment | None:
+        return Environment(ENVIRONMENTS / self.name, self.folder / "requirements.txt") if self.has_environment else None
+
+    @property
+    def python(self) -> Path:
+        return self.environment.python if self.environment else Path(sys.executable)
 
 
 OURS = "llm_brain"

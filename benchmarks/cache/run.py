@@ -10,34 +10,28 @@ run installs the peers into environments of their own. Rounds are interleaved, s
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.cache.environments import make_environments
 from benchmarks.cache.measure import Bench
-from benchmarks.cache.report import fill, summarised, table
-from benchmarks.cache.rows import ROOT, ROWS, Row
+from benchmarks.cache.report import summarised, table, tables
+from benchmarks.cache.rows import ROWS, Row
+from benchmarks.environments import make_environments
+from benchmarks.reports import machine, write
 
 ROUNDS = 9
 CALLS = 1000
-RESULTS = ROOT / "benchmarks" / "results" / "cache.json"
-PAGE = ROOT / "docs" / "benchmarks" / "cache.md"
 
 
 def main() -> None:
     asked = arguments()
     rows = [row for row in ROWS if not asked.peers or row.name in asked.peers]
-    make_environments(rows)
+    make_environments(row.environment for row in rows if row.environment)
     record = measured(rows, *((2, 200) if asked.quick else (asked.rounds, CALLS)))
     Console().print(table(record))
     if not asked.quick and len(rows) == len(ROWS):
-        RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), record), encoding="utf-8")
-        print(f"wrote {RESULTS.relative_to(ROOT)} and {PAGE.relative_to(ROOT)}")
+        write("cache", record, tables(record))
 
 
 def arguments() -> argparse.Namespace:
@@ -58,15 +52,6 @@ def measured(rows: list[Row], rounds: int, calls: int) -> dict[str, object]:
         "rounds": rounds,
         "calls": calls,
         "rows": {name: {"versions": versions[name], **row} for name, row in summarised(bench.results).items()},
-    }
-
-
-def machine() -> dict[str, object]:
-    return {
-        "cpu_count": os.cpu_count(),
-        "processor": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "system": platform.system(),
     }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import statistics
 from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
+
+from benchmarks import reports
 
 Record = Mapping[str, Any]
 HEADS = ("", "calls a second", "tokens a second", "CPU s a call", "times as fast")
@@ -21,30 +21,29 @@ def summarised(rounds: Mapping[str, Mapping[str, list[dict[str, float]]]], calls
         groups[group] = {}
         for way, turns in measured.items():
             made: dict[str, Any] = {
-                "calls_a_second": _median(calls / turn["seconds"] for turn in turns),
-                "cpu_seconds_a_call": _median(turn["cpu_seconds"] / calls for turn in turns),
+                "calls_a_second": reports.median(calls / turn["seconds"] for turn in turns),
+                "cpu_seconds_a_call": reports.median(turn["cpu_seconds"] / calls for turn in turns),
             }
             rate, unit = _per_call, "calls"
             if any(turn["tokens"] for turn in turns):
-                made["tokens_a_second"] = _median(turn["tokens"] / turn["seconds"] for turn in turns)
+                made["tokens_a_second"] = reports.median(turn["tokens"] / turn["seconds"] for turn in turns)
                 if group in ("free text", "the schema"):
                     rate, unit = _per_token, "tokens"  # some replies are longer than others
             pairs = list(zip(turns, reference, strict=True))
-            made["times_as_fast"] = _median(rate(other) / rate(turn) for turn, other in pairs)
+            made["times_as_fast"] = reports.median(rate(other) / rate(turn) for turn, other in pairs)
             made["times_as_fast_by"] = unit
-            made["cpu_times_as_fast"] = _median(other["cpu_seconds"] / turn["cpu_seconds"] for turn, other in pairs)
-            groups[group][way] = {**made, "rounds": [{key: _rounded(value) for key, value in turn.items()} for turn in turns]}
+            made["cpu_times_as_fast"] = reports.median(other["cpu_seconds"] / turn["cpu_seconds"] for turn, other in pairs)
+            groups[group][way] = {
+                **made,
+                "rounds": [{key: reports.rounded(value) for key, value in turn.items()} for turn in turns],
+            }
     return groups
 
 
 def table(record: Record) -> Table:
     """Make the table for a terminal."""
-    shown = Table(
-        *HEADS, title=f"The embedded model. Medians of {record['rounds']} rounds of {record['calls']} calls", pad_edge=False
-    )
-    shown.columns[0].no_wrap = True
-    for column in shown.columns[1:]:
-        column.justify = "right"
+    title = f"The embedded model. Medians of {record['rounds']} rounds of {record['calls']} calls"
+    shown = reports.terminal_table(HEADS, (), title)
     for group, ways in record["groups"].items():
         shown.add_section()
         shown.add_row(group, style="bold")
@@ -53,23 +52,17 @@ def table(record: Record) -> Table:
     return shown
 
 
-def page_table(record: Record) -> str:
+def results(record: Record) -> str:
     """Make the page's table."""
-    lines = ["| " + " | ".join(HEADS) + " |", "|---" + "|--:" * (len(HEADS) - 1) + "|"]
+    rows: list[tuple[str, ...]] = []
     for group, ways in record["groups"].items():
-        lines.append(f"| **{group}** |" + " |" * (len(HEADS) - 1))
-        lines += ["| " + " | ".join((way, *_cells(made))) + " |" for way, made in ways.items()]
+        rows.append((f"**{group}**", *[""] * (len(HEADS) - 1)))
+        rows += [(way, *_cells(made)) for way, made in ways.items()]
     machine, load = record["machine"], record["load"]
-    place = f"{machine['cpu_count']} cores ({machine['processor']}), {machine['system']}, torch {machine['torch']}"
+    place = f"{reports.told(machine)}, torch {machine['torch']}"
     told = f"Medians of {record['rounds']} rounds of {record['calls']} calls in {machine['dtype']} on {place}."
     busy = f"The machine's load was {load['before']:.1f} before the first round and {load['after']:.1f} after the last."
-    return "\n".join([*lines, "", told, busy])
-
-
-def fill(page: str, record: Record) -> str:
-    """Put the table between a page's marks."""
-    pattern = "(<!-- results: .*? -->\n).*?(\n<!-- end of results -->)"
-    return re.sub(pattern, lambda found: f"{found[1]}\n{page_table(record)}\n{found[2]}", page, flags=re.DOTALL)
+    return "\n".join([reports.page_table(HEADS, rows), "", told, busy])
 
 
 def _cells(made: Mapping[str, Any]) -> tuple[str, ...]:
@@ -83,11 +76,3 @@ def _per_call(turn: Mapping[str, float]) -> float:
 
 def _per_token(turn: Mapping[str, float]) -> float:
     return turn["seconds"] / turn["tokens"]
-
-
-def _median(values: Any) -> float:
-    return _rounded(statistics.median(values))
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
-import platform
 import time
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -22,13 +19,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from benchmarks.local_model.contenders import Way, ways
 from benchmarks.local_model.questions import AT_ONCE
-from benchmarks.local_model.report import fill, summarised, table
+from benchmarks.local_model.report import results, summarised, table
+from benchmarks.reports import machine, write
 from llm_brain.backends.local.processors import native_dtype
 
-ROOT = Path(__file__).parents[2]
 ROUNDS = 5
-RESULTS = ROOT / "benchmarks" / "results" / "local_model.json"
-PAGE = ROOT / "docs" / "benchmarks" / "local-model.md"
 
 
 def main() -> None:
@@ -36,7 +31,7 @@ def main() -> None:
     before = os.getloadavg()[0]
     groups = ways()
     record = {
-        "machine": machine(),
+        "machine": machine(torch=torch.__version__, dtype=str(native_dtype()).removeprefix("torch.")),
         "rounds": asked.rounds,
         "calls": AT_ONCE,
         "groups": summarised(measured(groups, asked.rounds), AT_ONCE),
@@ -44,10 +39,7 @@ def main() -> None:
     }
     Console().print(table(record))
     if not asked.quick:
-        RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), record), encoding="utf-8")
-        for path in (RESULTS, PAGE):
-            print(f"wrote {path.relative_to(ROOT)}")
+        write("local_model", record, {"results": results(record)})
 
 
 def arguments() -> argparse.Namespace:
@@ -60,7 +52,7 @@ def arguments() -> argparse.Namespace:
 
 
 def measured(groups: dict[str, dict[str, Way]], rounds: int) -> dict[str, dict[str, list[dict[str, float]]]]:
-    results: dict[str, dict[str, list[dict[str, float]]]] = {
+    turned: dict[str, dict[str, list[dict[str, float]]]] = {
         group: {name: [] for name in members} for group, members in groups.items()
     }
     turns = [(group, name, way) for group, members in groups.items() for name, way in members.items()]
@@ -72,9 +64,9 @@ def measured(groups: dict[str, dict[str, Way]], rounds: int) -> dict[str, dict[s
         for number in range(rounds):
             for group, name, way in turns:
                 progress.update(task, description=f"round {number + 1}: {group}, {name}")
-                results[group][name].append(turn(way))
+                turned[group][name].append(turn(way))
                 progress.advance(task)
-    return results
+    return turned
 
 
 def turn(way: Way) -> dict[str, float]:
@@ -82,17 +74,6 @@ def turn(way: Way) -> dict[str, float]:
     seconds, cpu = time.perf_counter(), time.process_time()
     tokens = way()
     return {"seconds": time.perf_counter() - seconds, "cpu_seconds": time.process_time() - cpu, "tokens": tokens}
-
-
-def machine() -> dict[str, object]:
-    return {
-        "cpu_count": os.cpu_count(),
-        "processor": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "torch": torch.__version__,
-        "dtype": str(native_dtype()).removeprefix("torch."),
-    }
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from benchmarks.typed_calls.environments import generated, interpreter
 from benchmarks.typed_calls.rows import FOLDER, Row
 
 ROOT = FOLDER.parent.parent
@@ -86,7 +85,7 @@ def serving() -> Iterator[Server]:
 @contextmanager
 def working(row: Row, url: str) -> Iterator[Worker]:
     """Run a row's process; its standard input's end is its own."""
-    command = [str(interpreter(row)), *Worker.arguments(row)]
+    command = [str(row.python), *Worker.arguments(row)]
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
         tempfile.TemporaryDirectory() as home,
@@ -106,7 +105,7 @@ def processor_seconds(row: Row, url: str, *arguments: str, given: bytes = b"") -
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile("w+b") as told, tempfile.TemporaryFile("w+b") as said:
         told.write(given)
         told.seek(0)
-        command = [str(interpreter(row)), *arguments]
+        command = [str(row.python), *arguments]
         process = subprocess.Popen(command, cwd=ROOT, env=variables(row, url, home), stdin=told, stdout=said, stderr=said)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -120,4 +119,4 @@ def processor_seconds(row: Row, url: str, *arguments: str, given: bytes = b"") -
 def variables(row: Row, url: str, home: str) -> dict[str, str]:
     """Make the environment variables of a row's process: few, so that nobody's own settings have a say."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-    return {**kept, **QUIET, "HOME": home, "PYTHONPATH": str(generated(row)), "TYPED_CALLS_URL": url}
+    return {**kept, **QUIET, "HOME": home, "PYTHONPATH": str(row.generated), "TYPED_CALLS_URL": url}

@@ -1,19 +1,17 @@
 """What is told of a measurement: the record that is kept, and the tables and the picture that are made from it.
 
-Bench.results -> summarised -> typed_calls.json -> table (terminal), results_table and rows_table (page), draw (SVG)
+Bench.results -> summarised -> typed_calls.json -> table (terminal), tables (page), draw (SVG)
 """
 
 from __future__ import annotations
 
-import ast
-import re
-import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from benchmarks import reports
 from benchmarks.typed_calls.rows import OURS, REFERENCE, ROWS
 
 Record = Mapping[str, Any]
@@ -25,57 +23,44 @@ def summarised(results: Mapping[str, Mapping[str, list[float]]]) -> dict[str, An
     """Give each row's medians, and its ratios to the reference: each the median of the rounds' own ratios."""
     rows: dict[str, Any] = {}
     for name, measures in results.items():
-        rows[name] = {"median": {measure: _rounded(statistics.median(values)) for measure, values in measures.items()}}
+        rows[name] = {"median": {measure: reports.median(values) for measure, values in measures.items()}}
         if REFERENCE in results:
-            pairs = {measure: zip(measures[measure], results[REFERENCE][measure], strict=True) for measure in RATIOS}
-            rows[name]["times_openai"] = {
-                measure: round(statistics.median(one / other for one, other in pair), 3) for measure, pair in pairs.items()
-            }
-        rows[name]["rounds"] = {measure: [_rounded(value) for value in values] for measure, values in measures.items()}
+            others = results[REFERENCE]
+            ratios = {measure: reports.median_ratio(measures[measure], others[measure]) for measure in RATIOS}
+            rows[name]["times_openai"] = ratios
+        rows[name]["rounds"] = {measure: [reports.rounded(value) for value in values] for measure, values in measures.items()}
     return rows
 
 
 def table(record: Record) -> Table:
     """Make the table for a terminal."""
     title = f"CPU time a call: times the openai client's, and µs. Medians of {record['rounds']} rounds"
-    shown = Table(*HEADS, title=title, padding=(0, 0), pad_edge=False)
-    shown.columns[0].no_wrap = True
-    for column in shown.columns[1:]:
-        column.justify = "right"
-    for name, cells in _cells(record):
-        shown.add_row(*cells, style="bold" if name == OURS else "dim" if _is_floor(name) else None)
-    return shown
+    rows = (("bold" if name == OURS else "dim" if _is_floor(name) else None, cells) for name, cells in _cells(record))
+    return reports.terminal_table(HEADS, rows, title)
 
 
-def results_table(record: Record) -> str:
-    """Make the page's table of results."""
-    lines = ["| " + " | ".join(HEADS) + " |", "|---" + "|--:" * (len(HEADS) - 1) + "|"]
-    for name, cells in _cells(record):
+def tables(record: Record) -> dict[str, str]:
+    """Make the page's tables: the results, and what each row is."""
+    return {"results": _results(record), "rows": _rows(record)}
+
+
+def _results(record: Record) -> str:
+    marked = []
+    for name, (title, *cells) in _cells(record):
         mark = "**" if name == OURS else "*" if _is_floor(name) else ""
-        lines.append("| " + " | ".join((f"{mark}{cells[0]}{mark}", *cells[1:])) + " |")
-    machine = record["machine"]
-    told = f"{machine['cpu_count']} cores ({machine['processor']}), {machine['system']}, Python {machine['python']}"
-    lines += ["", "The first number of each pair is a multiple of the `openai` client's; *floors in italics*."]
-    return "\n".join([*lines, f"Medians of {record['rounds']} rounds on {told}."])
+        marked.append((f"{mark}{title}{mark}", *cells))
+    lines = [reports.page_table(HEADS, marked), ""]
+    lines.append("The first number of each pair is a multiple of the `openai` client's; *floors in italics*.")
+    return "\n".join([*lines, f"Medians of {record['rounds']} rounds on {reports.told(record['machine'])}."])
 
 
-def rows_table(record: Record) -> str:
-    """Make the page's table of what each row is: its code's first words, and the versions that were measured."""
-    lines = ["| row | how it makes the call | versions |", "|---|---|---|"]
+def _rows(record: Record) -> str:
+    rows = []
     for row in ROWS:
         if row.name in record["rows"]:
-            told = ", ".join(f"{name} {version}" for name, version in record["rows"][row.name]["versions"].items())
-            source = ast.get_docstring(ast.parse((row.folder / "call.py").read_text(encoding="utf-8"))) or ""
-            lines.append(f"| {row.title} | {source} | {told} |")
-    return "\n".join(lines)
-
-
-def fill(page: str, record: Record) -> str:
-    """Put the tables between a page's marks."""
-    for mark, text in (("results", results_table(record)), ("rows", rows_table(record))):
-        pattern = f"(<!-- {mark}: .*? -->\n).*?(\n<!-- end of {mark} -->)"
-        page = re.sub(pattern, lambda found, text=text: f"{found[1]}\n{text}\n{found[2]}", page, flags=re.DOTALL)  # type: ignore[misc]
-    return page
+            versions = ", ".join(f"{name} {version}" for name, version in record["rows"][row.name]["versions"].items())
+            rows.append((row.title, reports.what_it_is(row.folder / "call.py"), versions))
+    return reports.page_table(("row", "how it makes the call", "versions"), rows, numbers=False)
 
 
 def draw(record: Record, path: Path) -> None:
@@ -127,7 +112,3 @@ def _titles() -> dict[str, str]:
 
 def _is_floor(name: str) -> bool:
     return any(row.name == name and row.kind == "floor" for row in ROWS)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.environments import Environment, run
+
 FOLDER = Path(__file__).parent
+
+ENVIRONMENTS = FOLDER / ".environments"
+
+
+def _generate(folder: Path) -> None:
+    source = FOLDER / "peers" / folder.name / "baml_src"
+    if source.is_dir():
+        run([str(folder / "bin" / "baml-cli"), "generate", "--from", str(source)])
 
 
 @dataclass(frozen=True)
@@ -30,8 +41,21 @@ class Row:
     shares: str | None = None
 
     @property
-    def environment(self) -> str:
-        return self.shares or self.name
+    def environment(self) -> Environment | None:
+        """Its environment, if it has one: llm_brain is measured in the one that runs the benchmark."""
+        name = self.shares or self.name
+        if name == OURS:
+            return None
+        return Environment(ENVIRONMENTS / name, FOLDER / "peers" / name / "requirements.txt", _generate)
+
+    @property
+    def python(self) -> Path:
+        return self.environment.python if self.environment else Path(sys.executable)
+
+    @property
+    def generated(self) -> Path:
+        """Where code is that was generated for it."""
+        return ENVIRONMENTS / (self.shares or self.name) / "generated"
 
     @property
     def folder(self) -> Path:

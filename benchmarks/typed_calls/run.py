@@ -10,35 +10,32 @@ run installs each peer into an environment of its own. Rounds are interleaved, s
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 from functools import partial
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks.typed_calls.environments import make_environments
+from benchmarks.environments import make_environments
+from benchmarks.reports import ROOT, machine, write
 from benchmarks.typed_calls.measure import IN_FLIGHT, LATENCY_MS, Bench
-from benchmarks.typed_calls.processes import ROOT
-from benchmarks.typed_calls.report import draw, fill, summarised, table
+from benchmarks.typed_calls.report import draw, summarised, table, tables
 from benchmarks.typed_calls.rows import ROWS, Row
 
 ROUNDS = 7
 CALLS = 100
-RESULTS = ROOT / "benchmarks" / "results" / "typed_calls.json"
-PAGE = ROOT / "docs" / "benchmarks" / "typed-calls.md"
 PICTURE = ROOT / "docs" / "pictures" / "typed-calls.svg"
 
 
 def main() -> None:
     asked = arguments()
     rows = [row for row in ROWS if not asked.peers or row.name in asked.peers]
-    make_environments(rows)
+    make_environments(row.environment for row in rows if row.environment)
     record = measured(rows, *((2, 50) if asked.quick else (asked.rounds, CALLS)))
     Console().print(table(record))
     if not asked.quick and len(rows) == len(ROWS):
-        write(record)
+        write("typed_calls", record, tables(record))
+        draw(record, PICTURE)
+        print(f"wrote {PICTURE.relative_to(ROOT)}")
 
 
 def arguments() -> argparse.Namespace:
@@ -74,23 +71,6 @@ def measured(rows: list[Row], rounds: int, calls: int) -> dict[str, object]:
         "latency_ms": LATENCY_MS,
         "rows": {name: {"versions": versions[name], **row} for name, row in summarised(bench.results).items()},
     }
-
-
-def machine() -> dict[str, object]:
-    return {
-        "cpu_count": os.cpu_count(),
-        "processor": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "system": platform.system(),
-    }
-
-
-def write(record: dict[str, object]) -> None:
-    RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    draw(record, PICTURE)
-    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), record), encoding="utf-8")
-    for path in (RESULTS, PICTURE, PAGE):
-        print(f"wrote {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ class Tried:
         """Build the error for a reply that the length limit cut off."""
         message = (
             f"{self._spec.qualified_name}: the reply of {self._backend.model_id!r} was cut off by its length limit of "
-            f"{self._spec.sampling.max_tokens} tokens: declare a higher one by `@sampled(..., max_tokens=...)`"
+            f"{self._spec.sampling.max_tokens} tokens: raise `max_tokens`, in `@sampled(...)` or where it was set"
         )
         failed = Attempt(message, "length", duration=reply.latency or 0.0, usage=reply.usage)
         return BackendError(message, kind="length", raw=reply.text, attempts=[*self.attempts, failed], usage=self.usage)

@@ -11,10 +11,10 @@ import pytest
 
 from benchmarks.cache.measure import Bench
 from benchmarks.cache.question import Question, answer
-from benchmarks.cache.report import COLUMNS, fill, results_table, rows_table, summarised
+from benchmarks.cache.report import COLUMNS, summarised, tables
 from benchmarks.cache.rows import ROWS
-from benchmarks.cache.run import PAGE, RESULTS
 from benchmarks.cache.worker import asked
+from benchmarks.reports import PAGES, RESULTS, fill
 
 
 class Cache:
@@ -105,14 +105,13 @@ def test_the_rows_that_need_no_environment_are_measured_by_two_processes() -> No
 
 @pytest.fixture
 def record() -> Any:
-    return json.loads(RESULTS.read_text(encoding="utf-8"))
+    return json.loads((RESULTS / "cache.json").read_text(encoding="utf-8"))
 
 
 def test_the_page_tells_what_was_measured(record: Any) -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert fill(page, record) == page
-    assert results_table(record) in page
-    assert rows_table(record) in page
+    page = (PAGES / "cache.md").read_text(encoding="utf-8")
+    assert fill(page, tables(record)) == page
+    assert all(text in page for text in tables(record).values())
 
 
 def test_medians_and_multiples_are_those_of_the_rounds(record: Any) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.reports import PAGES, RESULTS, fill
 from benchmarks.typed_calls.measure import Bench
 from benchmarks.typed_calls.processes import Server, serving, working
-from benchmarks.typed_calls.report import fill, results_table, summarised
+from benchmarks.typed_calls.report import summarised, tables
 from benchmarks.typed_calls.rows import OURS, ROWS, Row
-from benchmarks.typed_calls.run import PAGE, RESULTS
 from benchmarks.typed_calls.ticket import EXPECTED, Ticket, messages
 from benchmarks.typed_calls.worker import assert_right
 
@@ -105,8 +105,7 @@ def test_our_row_gives_the_ticket_and_asks_the_server_for_each_call() -> None:
 
 
 def test_every_peer_has_exact_versions() -> None:
-    for name in {row.environment for row in ROWS} - {OURS}:
-        path = next(row for row in ROWS if row.name == name).folder / "requirements.txt"
+    for path in {row.environment.requirements for row in ROWS if row.environment}:
         assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in path.read_text(encoding="utf-8").split()), path
 
 
@@ -119,8 +118,8 @@ def test_a_multiple_is_the_median_of_the_rounds_own_multiples() -> None:
 
 
 def test_the_page_tells_what_was_measured() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    record = json.loads(RESULTS.read_text(encoding="utf-8"))
+    page = (PAGES / "typed-calls.md").read_text(encoding="utf-8")
+    record = json.loads((RESULTS / "typed_calls.json").read_text(encoding="utf-8"))
     assert record["rows"].keys() == {row.name for row in ROWS}
-    assert results_table(record) in page
-    assert fill(page, record) == page
+    assert tables(record)["results"] in page
+    assert fill(page, tables(record)) == page

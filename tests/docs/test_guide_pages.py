@@ -14,10 +14,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide"
+PAGES = ["typed-functions.md", "hosted-models.md", "local-models.md", "budgets.md", "caching.md", "faults.md"]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["typed-functions.md", "hosted-models.md", "local-models.md", "budgets.md", "caching.md", "faults.md"])
+@pytest.mark.parametrize("name", PAGES)
 def test_the_blocks_of_a_page_print_what_it_says(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "a made-up key")
     module = ModuleType("guide_page")
