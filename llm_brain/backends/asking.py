@@ -40,6 +40,10 @@ class Asking(Protocol):
         """Ask for a reply piece by piece."""
         ...
 
+    async def forget(self, request: Request, options: Sequence[str] | None) -> None:
+        """Forget an answer that was of no use."""
+        ...
+
     async def wait(self, future: Future[Result]) -> Result:
         """Wait for what another caller is asking."""
         ...
@@ -80,6 +84,10 @@ class Blocking:
         with closing(self.backend.stream(request)) as pieces:
             for piece in pieces:
                 yield piece
+
+    async def forget(self, request: Request, options: Sequence[str] | None) -> None:
+        """Forget an answer that was of no use."""
+        self.backend.forget(request, options)
 
     async def wait(self, future: Future[Result]) -> Result:
         """Wait for what another caller is asking."""
@@ -122,6 +130,10 @@ class Awaiting:
         async with aclosing(self.backend.astream(request)) as pieces:
             async for piece in pieces:
                 yield piece
+
+    async def forget(self, request: Request, options: Sequence[str] | None) -> None:
+        """Forget an answer that was of no use, in a thread: a file may be busy."""
+        await asyncio.to_thread(self.backend.forget, request, options)
 
     async def wait(self, future: Future[Result]) -> Result:
         """Wait for what another caller is asking; to be cancelled here is not to cancel it there."""

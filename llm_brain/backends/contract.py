@@ -256,6 +256,16 @@ class LanguageBackend(ABC):
         """
         return None
 
+    def forget(self, request: Request, options: Sequence[str] | None = None) -> None:  # noqa: B027 - for those who keep answers
+        """Forget an answer that was of no use, so that the same request is asked of the model again.
+
+        Typed calls do so where the reply did not fit in the end: what failed is not kept.
+
+        Args:
+            request: What was asked.
+            options: What there was to choose from; None where a reply was asked for.
+        """
+
     async def achat_completion(self, request: Request) -> Reply:
         """Answer a request with text, awaited. This one waits in a thread."""
         return await in_thread(self.chat_completion, request)

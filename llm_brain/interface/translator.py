@@ -152,6 +152,7 @@ class Translator:
                 f"the reply of {self.backend.model_id!r} was cut off by its length limit of {self.sampling.max_tokens} tokens: "
                 "raise `max_tokens`, or take what there is with accept_cut_text=True"
             )
+            self.backend.forget(request)
             raise BackendError(message, kind="length", raw=reply.text, usage=reply.usage)
         return reply.text
 

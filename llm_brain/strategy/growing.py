@@ -73,7 +73,7 @@ async def growing_values(
                     yield part
                 continue
             so_far.text, so_far.reply = piece.text, piece
-            value: Any = parse_reply(piece.text, spec, complete=piece.finish_reason != "length").value
+            value: Any = parse_reply(piece.text, spec, finish=piece.finish_reason).value
             rest: Sequence[Any] = (value,)
             if spec.items is not None:
                 rest = value[reader.given :]  # what was complete only with the reply's end

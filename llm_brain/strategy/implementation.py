@@ -178,10 +178,21 @@ class ModelImplementation:
             yield (await self._choose(question, asking)).value
             return
         tried = Tried(spec, self.backend)
+        try:
+            async with aclosing(self._stream(question, asking, tried)) as values:
+                async for value in values:
+                    yield value
+        except BackendError:
+            await tried.forget(asking)
+            raise
+
+    async def _stream(self, question: _Question, asking: Asking, tried: Tried) -> AsyncGenerator[Any, None]:
+        spec = question.spec
         first = self._request(question)
         request = first
         while True:
             so_far = SoFar()
+            await tried.asks(request, asking)
             try:
                 async with aclosing(growing_values(spec, asking.stream(request), so_far)) as values:
                     async for value in values:
@@ -248,11 +259,19 @@ class ModelImplementation:
                 raise tried.extended(error) from None
 
     async def _ask(self, question: _Question, asking: Asking) -> Details[Any]:
+        tried = Tried(question.spec, self.backend)
+        try:
+            return await self._value(question, asking, tried)
+        except BackendError:
+            await tried.forget(asking)
+            raise
+
+    async def _value(self, question: _Question, asking: Asking, tried: Tried) -> Details[Any]:
         spec = question.spec
-        tried = Tried(spec, self.backend)
         first = self._request(question)
         request = first
         while True:
+            await tried.asks(request, asking)
             try:
                 reply = await asking.chat(request)
             except BackendError as error:
@@ -262,7 +281,7 @@ class ModelImplementation:
             if is_cut and spec.is_text and not self.accept_cut_text:
                 raise tried.cut(reply)
             try:
-                parsed = parse_reply(reply.text, spec, complete=not is_cut)
+                parsed = parse_reply(reply.text, spec, finish=reply.finish_reason)
             except Unparsable as error:
                 if is_cut:
                     raise tried.cut(reply) from error

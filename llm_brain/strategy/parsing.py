@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -48,13 +48,18 @@ class Unparsable(ValueError):  # noqa: N818 - it never leaves the strategy room,
     value: Any = None
 
 
-def parse_reply(text: str, spec: FunctionSpec, *, complete: bool = True) -> Parsed:
+ENDED: Final = "stop"
+CUT: Final = "length"
+
+
+def parse_reply(text: str, spec: FunctionSpec, *, finish: str = ENDED) -> Parsed:
     r"""Turn a reply into a value of the function's return type.
 
     Args:
         text: The reply.
         spec: The function that was asked.
-        complete: Whether the model ended the reply itself. One that was cut off is not mended, as the end would be invented.
+        finish: Why the reply ended: "stop" where the model ended it itself. The end of any other is not mended, as it would be
+            invented; of one that the length limit cut ("length"), even a bare number may not be all.
 
     Raises:
         Unparsable: No value of that type can be read out of the text.
@@ -74,13 +79,13 @@ def parse_reply(text: str, spec: FunctionSpec, *, complete: bool = True) -> Pars
     try:
         value = _strict(spec).validate_json(text, strict=True)
     except ValidationError:
-        return _lenient(text, spec, complete=complete)
+        return _lenient(text, spec, finish=finish)
     except Exception as error:
         raise _failed(error) from error
     if spec.is_wrapped:
         value = value[WRAPPER_FIELD]
     elif WRAPPER_FIELD in text and _is_wrapped_unasked(json.loads(text), spec):
-        return _lenient(text, spec, complete=complete)  # a model whose fields all have defaults takes any object
+        return _lenient(text, spec, finish=finish)  # a model whose fields all have defaults takes any object
     if not is_finite(value):
         raise Unparsable(_NOT_FINITE)
     return Parsed(value, repaired=False)
@@ -126,25 +131,25 @@ def _unwrapped_text(said: str) -> Any:
     return value[WRAPPER_FIELD] if value.keys() == {WRAPPER_FIELD} else None
 
 
-def _lenient(text: str, spec: FunctionSpec, *, complete: bool) -> Parsed:
+def _lenient(text: str, spec: FunctionSpec, *, finish: str) -> Parsed:
     """Read a reply that is not exactly what was asked for: other JSON, or no JSON as it stands."""
     try:
         value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return _tolerant(text, spec, complete=complete)
-    if not complete and isinstance(value, int | float):
+        return _tolerant(text, spec, finish=finish)
+    if finish == CUT and isinstance(value, int | float):
         raise Unparsable(_CUT)
     return Parsed(_read(value, spec), repaired=True)
 
 
-def _tolerant(text: str, spec: FunctionSpec, *, complete: bool) -> Parsed:
+def _tolerant(text: str, spec: FunctionSpec, *, finish: str) -> Parsed:
     """Read a reply that is not JSON: the values in its fences, those in all of it, all of them as one, and a bare value."""
     try:
         said = without_thinking(text)
     except Broken as error:
         message = f"the reply holds no answer: {error}"
         raise Unparsable(message) from error
-    findings = find_values(said, complete=complete)
+    findings = find_values(said, complete=finish == ENDED)
     values = [found.value for found in findings.values]
     fenced = [found.value for found in findings.values if found.in_fence]
     answers, problem = _fitting(fenced, spec)
@@ -157,9 +162,9 @@ def _tolerant(text: str, spec: FunctionSpec, *, complete: bool) -> Parsed:
         answers, problem = _fitting(values, spec)
     if not answers and len(values) > 1 and findings.is_all:
         answers, _ = _fitting([values], spec)
-    if not answers and not values and not complete:
+    if not answers and not values and finish == CUT:
         raise Unparsable(_CUT)
-    if not answers and complete:
+    if not answers and finish != CUT:
         answers, other = _fitting(scalars_in(said), spec)
         problem = problem or other
     if any(answer != answers[0] for answer in answers[1:]):

@@ -10,6 +10,7 @@ from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply,
 from llm_brain.errors import BackendError, ReplyError
 
 if TYPE_CHECKING:
+    from llm_brain.backends.asking import Asking
     from llm_brain.strategy.parsing import Unparsable
     from llm_brain.strategy.signature import FunctionSpec
 
@@ -51,6 +52,19 @@ class Tried:
         self.notes: tuple[str, ...] = ()
         self._spec = spec
         self._backend = backend
+        self._asked: list[Request] = []
+
+    async def asks(self, request: Request, asking: Asking) -> None:
+        """Note a request that is about to be asked. The answer to one that was asked before did not fit: it is asked anew."""
+        if request in self._asked:
+            await asking.forget(request, None)
+        else:
+            self._asked.append(request)
+
+    async def forget(self, asking: Asking) -> None:
+        """Let nobody keep the replies to a call that failed."""
+        for request in self._asked:
+            await asking.forget(request, None)
 
     def took(self, answer: Reply | Choice) -> None:
         """Add what an answer took."""

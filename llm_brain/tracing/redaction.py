@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import re
+from base64 import b64encode
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, quote_plus
 
@@ -118,12 +119,19 @@ def _compiled(
 
 
 def _written_forms(secret: str) -> set[str]:
-    """Return the ways in which a text may spell `secret`: plain, inside JSON, inside JSON inside JSON, inside a URL."""
+    """Return the ways in which a text may spell `secret`: plain, in JSON, in JSON inside of JSON, in a URL, in base64."""
     clean = clean_text(secret)
-    forms = {secret, clean, secret.strip(), quote(clean, safe=""), quote(clean), quote_plus(clean), repr(clean)[1:-1]}
+    in_urls = {quote(clean, safe=""), quote(clean), quote_plus(clean)}
+    forms = {secret, clean, secret.strip(), repr(clean)[1:-1], *in_urls}
+    forms |= {re.sub("%..", lambda code: code.group().lower(), form) for form in in_urls}
     for ascii_only in (True, False):
         once = json.dumps(clean, ensure_ascii=ascii_only)[1:-1]
-        forms |= {once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]}
+        twice = json.dumps(once, ensure_ascii=ascii_only)[1:-1]
+        # PHP writes a slash with a backslash before it.
+        forms |= {once, twice, once.replace("/", r"\/"), json.dumps(once.replace("/", r"\/"))[1:-1]}
+    codes = [f"{ord(char):04x}" for char in clean]
+    forms |= {"".join(rf"\u{code}" for code in codes), "".join(rf"\u{code.upper()}" for code in codes)}
+    forms.add(b64encode(clean.encode()).decode().rstrip("="))
     return {form for form in forms if len(form) >= SHORTEST_SECRET}
 
 

@@ -205,8 +205,8 @@ def test_a_complaint_names_the_place_the_reason_and_what_was_there() -> None:
 
 def test_a_reply_that_was_cut_off_is_not_mended() -> None:
     with pytest.raises(Unparsable, match="cut off"):
-        parse_reply('{"return_value": [1, 2', returning(list[int]), complete=False)
-    assert parse_reply('{"return_value": [1, 2]}', returning(list[int]), complete=False).value == [1, 2]
+        parse_reply('{"return_value": [1, 2', returning(list[int]), finish="length")
+    assert parse_reply('{"return_value": [1, 2]}', returning(list[int]), finish="length").value == [1, 2]
 
 
 @pytest.mark.parametrize(

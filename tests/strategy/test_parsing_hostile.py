@@ -27,10 +27,13 @@ class Tree(BaseModel):
     children: list[Tree] = []
 
 
-def read(text: str, kind: Any, *, complete: bool = True) -> Any:
+FINISHES = ("stop", "length", "unknown")
+
+
+def read(text: str, kind: Any, *, finish: str = "stop") -> Any:
     """Read a reply; `...` where it is refused, which is to be said in words that can be sent on."""
     try:
-        return parse_reply(text, returning(kind), complete=complete).value
+        return parse_reply(text, returning(kind), finish=finish).value
     except Unparsable as error:
         words = str(error)
     assert words.encode()
@@ -59,8 +62,8 @@ DEEP = 100_000
 )
 def test_what_is_nested_too_deeply_is_refused(text: str) -> None:
     for kind in (int, list[Any], Any, Tree, dict[str, Any]):
-        for complete in (True, False):
-            assert read(text, kind, complete=complete) is ...
+        for finish in FINISHES:
+            assert read(text, kind, finish=finish) is ...
 
 
 @pytest.mark.parametrize("digits", [4300, 4301, 5000, 100_000])
@@ -181,8 +184,8 @@ def test_garbage_takes_no_quadratic_time(unit: str, before: str) -> None:
     text = before + unit * (60_000 // len(unit))
     began = time.process_time()
     for kind in (list[int], Any, Tree, str):
-        for complete in (True, False):
-            read(text, kind, complete=complete)
+        for finish in FINISHES:
+            read(text, kind, finish=finish)
     for size in (7, len(text)):
         reader = PartialReader(returning(Tree))
         for place in range(0, len(text), size):
@@ -229,9 +232,9 @@ TEXTS = st.lists(SCRAPS, max_size=40).map("".join) | st.text(max_size=60)
 
 
 @settings(max_examples=300)
-@given(TEXTS, st.sampled_from(KINDS), st.booleans())
-def test_any_text_is_a_value_or_a_complaint_in_words(text: str, kind: Any, complete: bool) -> None:
-    value = read(text, kind, complete=complete)
+@given(TEXTS, st.sampled_from(KINDS), st.sampled_from(FINISHES))
+def test_any_text_is_a_value_or_a_complaint_in_words(text: str, kind: Any, finish: str) -> None:
+    value = read(text, kind, finish=finish)
     assert value is ... or is_finite(value)
 
 

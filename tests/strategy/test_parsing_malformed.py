@@ -213,6 +213,20 @@ def test_wherever_a_reply_is_cut_its_texts_are_whole(data: st.DataObject) -> Non
     assert value.keys() <= whole.keys()
 
 
+def test_the_end_of_a_reply_is_only_mended_where_the_model_ended_it() -> None:
+    for finish in ("unknown", "tool_calls"):
+        with pytest.raises(Unparsable, match="cut off"):
+            parse_reply('{"return_value": [1, 2', returning(list[int]), finish=finish)
+        assert parse_reply("[1, 2]", returning(list[int]), finish=finish).value == [1, 2]
+        assert parse_reply("42", returning(int), finish=finish).value == 42
+
+
+@pytest.mark.parametrize("text", ['{"return_value": 0.', '{"return_value": [0.5, 12.', "[1, 0."])
+def test_a_number_that_ends_at_its_point_is_not_made_up(text: str) -> None:
+    with pytest.raises(Unparsable):
+        parse_reply(text, returning(float if "[" not in text else list[float]))
+
+
 @pytest.mark.parametrize(
     "text",
     ['{"n": 4', "[4, 5", "4", '```json\n{"return_value": 4', '"return_value": 4', "{'return_value': 4, ", 'So [a]: [3]. {"a": 4'],
@@ -220,7 +234,7 @@ def test_wherever_a_reply_is_cut_its_texts_are_whole(data: st.DataObject) -> Non
 def test_nothing_is_taken_from_a_reply_that_was_cut_off(text: str) -> None:
     for kind in (int, list[int], dict[str, int], Any, int | str, str | None):
         with pytest.raises(Unparsable, match=r"cut off|valid|no JSON|object"):
-            parse_reply(text, returning(kind), complete=False)
+            parse_reply(text, returning(kind), finish="length")
 
 
 @pytest.mark.parametrize(
@@ -250,4 +264,4 @@ def test_nothing_is_taken_from_a_reply_that_was_cut_off(text: str) -> None:
 )
 def test_a_complaint_says_where_what_was_expected_and_what_was_there(kind: Any, text: str, words: str) -> None:
     with pytest.raises(Unparsable, match=words):
-        parse_reply(text, returning(kind), complete="cut off" not in words)
+        parse_reply(text, returning(kind), finish="length" if "cut off" in words else "stop")

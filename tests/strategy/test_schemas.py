@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
+import pytest
 from pydantic import BaseModel, Field, TypeAdapter
 
 from llm_brain.strategy.schemas import reply_schema
@@ -70,3 +73,27 @@ def test_the_default_of_a_hidden_field_is_not_shown() -> None:
 
     assert "hunter22" not in str(returning(list[Account]).schema)
     assert "hunter22" not in str(returning(Account).schema)
+
+
+def test_a_number_in_quotes_is_a_number() -> None:
+    number, text = returning(Decimal).schema["properties"]["return_value"]["anyOf"]
+    assert number == {"type": "number"}
+    assert [bool(re.search(text["pattern"], said)) for said in ("19.90", "-3", "abc", "", "1.")] == [True, True, False, False, False]
+
+
+def test_the_keys_of_a_dict_of_whole_numbers_are_whole_numbers() -> None:
+    pattern = returning(dict[int, str]).schema["propertyNames"]["pattern"]
+    assert [bool(re.search(pattern, said)) for said in ("0", "-12", "1.5", "one", "007")] == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("returns", "is_text"),
+    [
+        (str, True),
+        (Annotated[str, Field(min_length=1, description="A few words")], True),
+        (Annotated[str, Field(pattern=r"^[A-Z]{3}-\d{2}$")], False),
+        (Annotated[str, Field(max_length=80)], False),
+    ],
+)
+def test_a_text_that_must_look_so_or_so_is_asked_for_under_its_schema(returns: Any, is_text: bool) -> None:
+    assert returning(returns).is_text is is_text

@@ -112,7 +112,7 @@ def test_when_no_reply_fits_the_stream_ends_in_an_error_with_the_last_text() -> 
 
 
 def test_text_that_does_not_fit_is_not_taken_back() -> None:
-    function, backend = made(Annotated[str, Field(max_length=3)], "too long", "ok")
+    function, backend = made(Annotated[str, Field(min_length=30)], "too short", "ok")
     with pytest.raises(ReplyError):
         list(function.stream())
     assert len(backend.requests) == 1

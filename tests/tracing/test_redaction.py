@@ -1,7 +1,9 @@
 """No key reaches a file: not from the environment, not from an argument, not in the words of a server."""
 
 import json
+import re
 import string
+from base64 import b64encode
 from pathlib import Path
 from urllib.parse import quote
 
@@ -81,6 +83,10 @@ def test_keys_of_objects_and_digits_of_numbers_are_looked_at_too(monkeypatch: py
     assert value == {"[redacted]": ["[redacted]", 3.5, True, None, "a[redacted]b"]}
 
 
+def in_lower_case(quoted: str) -> str:
+    return re.sub("%..", lambda code: code.group().lower(), quoted)
+
+
 secrets = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_categories=["Cs"]), min_size=8, max_size=40)
 
 
@@ -94,7 +100,12 @@ def test_no_byte_of_a_secret_reaches_the_file_in_any_spelling(
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
     spellings = [secret, json.dumps(secret), json.dumps(json.dumps(secret)), quote(secret, safe=""), repr(secret)]
-    spellings.append(json.dumps(secret, ensure_ascii=False))
+    spellings += [
+        json.dumps(secret, ensure_ascii=False),
+        json.dumps(secret).replace("/", r"\/"),
+        in_lower_case(quote(secret, safe="")),
+    ]
+    spellings += ["".join(f"\\u{ord(char):04x}" for char in secret), b64encode(secret.encode()).decode()]
     with monkeypatch.context() as patch:
         patch.setenv("SOME_API_KEY", secret)
         with record(folder), pytest.raises(ValueError, match="401 for"), span("chat", {"plain": before + secret + after}) as s:
@@ -103,7 +114,8 @@ def test_no_byte_of_a_secret_reaches_the_file_in_any_spelling(
             raise ValueError(f"401 for {secret}")
     [one] = read_spans(folder)
     told = "\n".join(leaves([dict(one.attributes), dict(one.error or {})])).replace("[redacted]", "")
-    for form in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe="")):
+    forms = [json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe="")]
+    for form in (secret, *forms, forms[0].replace("/", r"\/"), b64encode(secret.encode()).decode().rstrip("=")):
         assert form not in told
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from llm_brain.backends.anthropic.tool import TOOL, tool_of
 from llm_brain.backends.contract import Message, Request
+from llm_brain.backends.hosted.faults import complaint
 
 OPENING: Final = "Begin."
 """What the user says first where a conversation begins with the assistant's turn, or has no turn but the system's."""
@@ -97,7 +98,7 @@ def newly_refused(status: int, content: bytes, *, sent: Mapping[str, Any], refus
     """
     if status not in (400, 422):
         return frozenset()
-    text = content.decode("utf-8", "replace")
+    text = complaint(content)
     named = frozenset(name for name in _OPTIONAL if name in sent and name not in refused and re.search(rf"\b{name}\b", text))
     if named >= {"temperature", "top_p"} and " both " in text:
         return frozenset({"top_p"})

@@ -80,8 +80,9 @@ def _status_of(error: Any) -> int:
     if isinstance(kind, str) and kind in _STATUS:
         return _STATUS[kind]
     # Servers in between put their own status there.
-    code = str(error.get("code") or error.get("status"))
-    return int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
+    code = error.get("code") or error.get("status")
+    is_status = isinstance(code, (str, int)) and re.fullmatch("[45][0-9][0-9]", str(code)[:4])
+    return int(code) if is_status else 500
 
 
 def _error_in(content: bytes) -> Mapping[str, Any]:

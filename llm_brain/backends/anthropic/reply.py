@@ -76,7 +76,7 @@ def read_reply(content: bytes, *, model: str, base_url: str, has_tool: bool, is_
         message = f"{base_url} did not answer with a message of Anthropic's API: {clipped(content)}"
         raise BackendError(message, kind="protocol", retryable=True, perhaps_billed=True)
     usage = usage_of(body.get("usage"))
-    blocks = body["content"]
+    blocks = [] if body["content"] is None else body["content"]
     if not isinstance(blocks, list) or not all(map(_is_block, blocks)):
         message = f"{base_url} answered with a message whose content is no list of blocks: {clipped(content)}"
         raise BackendError(message, kind="protocol", retryable=True, usage=usage, perhaps_billed=True)

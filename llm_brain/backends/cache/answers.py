@@ -109,6 +109,11 @@ class AnswerStore:
         number, checksum = _number(key), _checksum(key, written)
         self._safely(lambda file: file.write(number, checksum, written), patient=patient)
 
+    def drop(self, key: str) -> None:
+        """Remove an answer, if there is one."""
+        number = _number(key)
+        self._safely(lambda file: file.delete(number), patient=True)
+
     def count(self) -> int:
         """Count the answers; 0 where no file can be read."""
         return self._safely(lambda file: file.count(), patient=True) or 0

@@ -88,6 +88,10 @@ class CachedBackend(KeepingLayer):
         """Write an answer into the file."""
         self._answers.put(key, answer, patient=patient)
 
+    def drop(self, key: str) -> None:
+        """Remove an answer from the file."""
+        self._answers.drop(key)
+
     def clear(self) -> None:
         """Remove all answers from the file, those of other models included.
 

@@ -108,6 +108,10 @@ class AnswersFile:
         row = (number, checksum, value)
         self._told(lambda file: file.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", row))
 
+    def delete(self, number: int) -> None:
+        """Remove a row, if there is one."""
+        self._told(lambda file: file.execute("DELETE FROM answers WHERE id = ?", (number,)))
+
     def count(self) -> int:
         """Count the rows."""
         return int(self._told(lambda file: file.execute("SELECT count(*) FROM answers").fetchone()[0]))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
+from typing_extensions import override
+
 from llm_brain.backends.asking import Asking
 from llm_brain.backends.cache.flights import Flights
 from llm_brain.backends.cache.forms import choice_of, reply_of, told, told_vector, vector_of
@@ -104,6 +106,17 @@ class KeepingLayer(Layer):
         Raises:
             BusyError: Somebody is in the way, and it is not to be patient.
         """
+
+    def drop(self, key: str) -> None:
+        """Remove a kept answer that was of no use. Where answers are kept for the record, they stay: this does nothing."""
+
+    @override
+    def forget(self, request: Request, options: Sequence[str] | None = None) -> None:
+        kind: Literal["chat", "choose"] = "chat" if options is None else "choose"
+        key = self.key(Question(kind, request, tuple(options or ())))
+        if key is not None:
+            self.drop(key)
+        super().forget(request, options)
 
     async def around_chat(self, request: Request, inner: Asking) -> Reply:
         """Return the kept answer, or ask the inner backend."""

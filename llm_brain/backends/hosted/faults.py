@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from llm_brain.attempts import FaultKind
+from llm_brain.backends.hosted.events import read_json
 from llm_brain.errors import BackendError
 from llm_brain.tracing.redaction import redact
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 LONGEST_QUOTE: Final = 400
 _READ: Final = 16_384
+_LONGEST_CODE: Final = 100
 _QUOTA_WORDS: Final = ("insufficient_quota", "billing", "quota_exceeded")
 _TOO_LONG: Final = re.compile(
     r"context_length|exceed_context_size|maximum (context|prompt)|context (length|window|size|limit)|prompt is too long"
@@ -57,6 +59,7 @@ _BY_WORD: Final[Mapping[str, int]] = {
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
 }
+_QUOTA_TOLD: Final = re.compile(r"insufficient_quota|exceeded your current quota")
 _FILTERED: Final = re.compile(r"blocked by (the )?content filter")
 _BY_STATUS: Final[Mapping[int, FaultKind]] = {
     401: "auth",
@@ -79,6 +82,8 @@ def with_source(fault: BackendError, answer: Answer) -> BackendError:
         (200, '<html>')
     """
     fault.status = fault.status or answer.status
+    if fault.retryable and fault.retry_after is None and fault.kind in ("rate_limit", "server"):
+        fault.retry_after = retry_after(answer.headers)  # a 429 may come in a body, under status 200
     if fault.raw is None and answer.content:
         # Redacted before it is cut, so that no key is cut in two and its head kept.
         fault.raw = redact(answer.content[: 2 * _READ].decode("utf-8", "replace"))[:_READ]
@@ -93,8 +98,11 @@ def status_fault(answer: Answer, *, model: str, base_url: str) -> BackendError:
         >>> status_fault(Answer(429, b"slow down", {"retry-after": "2"}), model="m", base_url="http://127.0.0.1/v1").retry_after
         2.0
     """
-    status = answer.status
-    told, code, kind_of = _provider_words(answer.content)
+    return _fault(answer.status, _words_of(answer.content), retry_after(answer.headers), model=model, base_url=base_url)
+
+
+def _fault(status: int, words: _Words, wait: float | None, *, model: str, base_url: str) -> BackendError:
+    told, code, kind_of = words
     codes = f"{code} {kind_of}"
     answered = f"{base_url} answered {status} for the model {model!r}: {told}"
     if 300 <= status < 400:  # noqa: PLR2004
@@ -103,7 +111,7 @@ def status_fault(answer: Answer, *, model: str, base_url: str) -> BackendError:
     if status < 300 or status >= 600:  # noqa: PLR2004
         message = f"{base_url} answered with status {status}, which is none of a reply"
         return BackendError(message, kind="protocol", retryable=True, status=status, perhaps_billed=True)
-    if status == 429 and any(word in codes for word in _QUOTA_WORDS):  # noqa: PLR2004
+    if status == 429 and (any(word in codes for word in _QUOTA_WORDS) or _QUOTA_TOLD.search(told.casefold())):  # noqa: PLR2004
         return BackendError(f"{answered}. The account's quota is spent", kind="quota", code=code or None, status=status)
     if code in ("content_filter", "content_policy_violation") or _FILTERED.search(told.casefold()):
         message = f"{answered}. The prompt did not pass the content filter"
@@ -118,9 +126,9 @@ def status_fault(answer: Answer, *, model: str, base_url: str) -> BackendError:
         "not_found": ". Are the model's name and the base URL right?",
     }
     retryable = kind in ("server", "rate_limit")
-    wait = retry_after(answer.headers) if retryable else None
     message = f"{answered}{advice.get(kind, '')}"
-    return BackendError(message, kind=kind, retryable=retryable, code=code or None, status=status, retry_after=wait)
+    after = wait if retryable else None
+    return BackendError(message, kind=kind, retryable=retryable, code=code or None, status=status, retry_after=after)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -157,11 +165,9 @@ def fault_in_body(error: Any, *, model: str, base_url: str) -> BackendError:
         >>> fault_in_body(body, model="m", base_url="http://127.0.0.1/v1").kind
         'rate_limit'
     """
-    words = [str(error.get(name)) for name in ("code", "status", "type")] if isinstance(error, dict) else []
-    status = next((found for word in words if (found := _status_of(word))), 500)
-    from llm_brain.backends.hosted.http import Answer
-
-    return status_fault(Answer(status, json.dumps({"error": error}).encode(), {}), model=model, base_url=base_url)
+    said = [error.get(name) for name in ("code", "status", "type")] if isinstance(error, dict) else [error]
+    status = next((found for word in said if isinstance(word, (str, int)) and (found := _status_of(str(word)[:100]))), 500)
+    return _fault(status, _words_in(error), None, model=model, base_url=base_url)
 
 
 def error_in(body: Mapping[str, Any]) -> Any:
@@ -178,7 +184,7 @@ def error_in(body: Mapping[str, Any]) -> Any:
     if body.get("object") == "error":  # older vLLM, FastChat
         return body
     if body.get("error_code"):  # FastChat, in a stream
-        return {"message": str(body.get("text")), "code": body["error_code"]}
+        return {"message": body.get("text"), "code": body["error_code"]}
     return None
 
 
@@ -187,6 +193,25 @@ def _status_of(word: str) -> int:
     if word in _FASTCHAT or word in _BY_WORD:
         return _FASTCHAT.get(word) or _BY_WORD[word]
     return int(word) if re.fullmatch("[45][0-9][0-9]", word) else 0
+
+
+def complaint(content: bytes) -> str:
+    """Take out of an error body what it complains of, and not what it quotes of the request: that may name anything.
+
+    Example:
+        >>> complaint(b'{"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "No extras", "input": "top_p"}]}')
+        'extra_forbidden body seed No extras'
+    """
+    body = read_json(content)
+    error = body.get("error", body) if isinstance(body, dict) else None
+    told = next((error[name] for name in ("message", "detail") if error.get(name)), None) if isinstance(error, dict) else error
+    if isinstance(told, str):
+        return told
+    if not isinstance(told, list):
+        return content.decode("utf-8", "replace")
+    found = [one.get(name) for one in told if isinstance(one, dict) for name in ("type", "loc", "msg")]  # FastAPI's
+    parts = [part for one in found for part in (one if isinstance(one, list) else [one])]
+    return " ".join(part for part in parts if isinstance(part, str))
 
 
 def clipped(text: str | bytes) -> str:
@@ -239,20 +264,37 @@ def _kind(status: int) -> FaultKind:
     return _BY_STATUS.get(status) or ("server" if status >= 500 else "bad_request")  # noqa: PLR2004
 
 
-def _provider_words(content: bytes) -> tuple[str, str, str]:
-    """Take the message, the code and the type out of an error body; or quote it, where it is none."""
+_Words = tuple[str, str, str]
+"""What an error says, its code and its type."""
+
+
+def _words_of(content: bytes) -> _Words:
+    """Take the words out of an error body; or quote it, where it is none."""
     try:
         body: Any = json.loads(content)
-        body = body[0] if isinstance(body, list) and body else body
-        # vLLM and FastChat put what others call the error at the top.
-        error = body.get("error", body)
-        if isinstance(error, str):
-            return clipped(error), "", ""
-        code, kind, message = (error.get(name) for name in ("code", "type", "message"))
-    except (ValueError, TypeError, AttributeError, IndexError, KeyError, RecursionError):
+    except (ValueError, RecursionError):
         return clipped(content), "", ""
-    told = clipped(content) if message is None else clipped(str(message))
-    return f"{told} (code {code})" if code else told, str(code or ""), str(kind or "")
+    body = body[0] if isinstance(body, list) and body else body
+    if not isinstance(body, dict):
+        return clipped(content), "", ""
+    # vLLM and FastChat put what others call the error at the top.
+    return _words_in(body.get("error", body))
+
+
+def _words_in(error: Any) -> _Words:
+    if not isinstance(error, dict):
+        return _quoted(error), "", ""
+    code, kind, message = (error.get(name) for name in ("code", "type", "message"))
+    told = _quoted(error if message is None else message)
+    code, kind = (clipped(str(word))[:_LONGEST_CODE] if isinstance(word, (str, int)) and word else "" for word in (code, kind))
+    return f"{told} (code {code})" if code else told, code, kind
+
+
+def _quoted(value: Any) -> str:
+    try:
+        return clipped(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    except (ValueError, RecursionError):
+        return "what cannot be shown"
 
 
 def _date(said: str) -> float | None:

@@ -62,6 +62,10 @@ class Layer(LanguageBackend):
         """Tell what the inner backend's tokens cost."""
         return self.backend.cost(usage, model)
 
+    def forget(self, request: Request, options: Sequence[str] | None = None) -> None:
+        """Let the inner backend forget an answer."""
+        self.backend.forget(request, options)
+
     async def around_chat(self, request: Request, inner: Asking) -> Reply:
         """Ask the inner backend for a reply. Nothing but `inner` may be awaited here."""
         return await inner.chat(request)

@@ -90,6 +90,8 @@ class _Tariff:
         read, write = usage.cache_read_tokens, usage.cache_write_tokens
         if self.input is None or (self.output is None and output) or min(output, read, write, length - read - write) < 0:
             return None
+        if max(length, output, read, write) > _MOST_TOKENS:
+            return None
         total, plain = self.request, length
         if read and self.cache_read is not None:
             total += read * self.cache_read.at(length)
@@ -103,6 +105,7 @@ class _Tariff:
 
 _LONGEST_NAME: Final = 200  # names are remembered, and a server may say what it likes
 _A_MILLION: Final = 1_000_000
+_MOST_TOKENS: Final = 10**12  # a server that says more is wrong, and a float may not hold it
 _A_THOUSAND: Final = 1_000
 
 

@@ -195,7 +195,8 @@ class OpenAIBackend(HostedBackend):
             message = f"{self.model_id!r} at {self.base_url} answered without any choice"
             raise BackendError(message, kind="empty", retryable=True, usage=usage, perhaps_billed=True)
         choice = choices[0] if isinstance(choices, list) else None
-        said = choice.get("message") if isinstance(choice, dict) else None
+        said = choice.get("message", ()) if isinstance(choice, dict) else ()
+        said = {} if said is None else said
         if not isinstance(choice, dict) or not isinstance(said, dict):
             message = f"{self.base_url} answered with a choice that holds no message: {clipped(content)}"
             raise BackendError(message, kind="protocol", retryable=True, usage=usage, perhaps_billed=True)
@@ -213,8 +214,9 @@ class OpenAIBackend(HostedBackend):
             message = f"{self.model_id!r} declined to answer: {clipped(refusal)}"
             raise BackendError(message, kind="refusal", raw=refusal)
         if finish == "error":
-            message = f"{self.base_url} says that the reply of {self.model_id!r} ended in an error: {clipped(str(text or ''))}"
-            raise BackendError(message, kind="server", retryable=True, raw=text if isinstance(text, str) else None)
+            told = text if isinstance(text, str) else None
+            message = f"{self.base_url} says that the reply of {self.model_id!r} ended in an error: {clipped(told or '')}"
+            raise BackendError(message, kind="server", retryable=True, raw=told)
         if finish == "content_filter":
             told = text if isinstance(text, str) and text else None
             message = f"the content filter of {self.base_url} held the reply back: {clipped(told or 'it gave no reason')}"
@@ -223,7 +225,7 @@ class OpenAIBackend(HostedBackend):
             if finish == "length":
                 message = f"{self.model_id!r} reached its length limit before the first word of its reply: raise `max_tokens`"
                 raise BackendError(message, kind="length")
-            message = f"{self.model_id!r} at {self.base_url} answered with an empty reply (finish reason {finish!r})"
+            message = f"{self.model_id!r} at {self.base_url} answered with an empty reply (finish reason {_word(finish)!r})"
             raise BackendError(message, kind="empty", retryable=True, perhaps_billed=True)
         if not isinstance(text, str):
             message = f"{self.base_url} answered with content that is no text but {type(text).__name__}"

@@ -16,12 +16,16 @@ from typing import Any, Final
 
 from llm_brain.backends.contract import Request
 from llm_brain.backends.hosted.events import read_json
+from llm_brain.backends.hosted.faults import complaint
 
 _OPTIONAL: Final = ("temperature", "top_p", "seed", "stream_options")
 _OTHER_LIMIT: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _SCHEMA: Final = "response_format"
 _UNHEEDED: Final = "unheeded"
-_ABOUT_SCHEMA: Final = re.compile(r"response[ _]format|json[ _]?schema|structured[ _]output|grammar|guided")
+_ABOUT_SCHEMA: Final = re.compile(
+    r"response[ _]format|json[ _]?schema|structured[ _]output|xgrammar|guided[ _]"
+    r"|(parse|compile|convert|invalid|unsupported) (the )?grammar|grammar is not valid"
+)
 _REFUSING: Final = re.compile(
     r"\bun(supported|recogni[sz]ed|known|expected)|(not|n't|no longer) (be )?(support|permit|allow)|extra_forbidden|deprecated"
 )
@@ -117,7 +121,7 @@ def newly_refused(status: int, content: bytes, *, sent: Mapping[str, Any], refus
     """
     if status not in (400, 422):
         return frozenset()
-    text = content.decode("utf-8", "replace")
+    text = complaint(content)
     about = _parameter(content) or text
     is_refusing = _REFUSING.search(text.casefold()) is not None
     schema = _schema_in(sent)

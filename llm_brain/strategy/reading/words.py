@@ -101,6 +101,8 @@ def read_word(text: str, at: int, *, to_end: bool) -> Word | None:
 def _whole(raw: str, text: str, at: int, end: int) -> Any:
     """Tell what a word stands for, and refuse text that may not be all of it."""
     value = _meaning(raw, text, at)
+    if end == len(text) and isinstance(value, float) and raw[-1] == ".":
+        raise Broken(text, at, "a number ends at its point")
     if isinstance(value, str):
         if end == len(text):
             raise Broken(text, at, "a text without quotes may go on")

@@ -193,6 +193,7 @@ def test_the_reason_of_a_refusal_is_told(details: object, words: str) -> None:
     ("body", "kind"),
     [
         (message(), "empty"),
+        (message() | {"content": None}, "empty"),
         (message(text("")), "empty"),
         (message(stop="max_tokens"), "length"),
         (message({"type": "thinking", "thinking": "Hmm."}, stop="max_tokens"), "length"),
@@ -222,7 +223,6 @@ def test_an_object_without_fields_can_be_an_answer() -> None:
         [],
         {"ok": True},
         {"choices": [{"message": {"content": "Hello!"}}]},
-        message(stop="end_turn") | {"content": None},
         message(stop="end_turn") | {"content": "Hello!"},
         message(None),
         message("Hello!"),

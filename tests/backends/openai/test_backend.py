@@ -260,6 +260,7 @@ PAGE = b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>"
         (200, {**completion(), "choices": None}, "empty", True, "without any choice"),
         (200, completion(None), "empty", True, "empty reply"),
         (200, completion(""), "empty", True, "empty reply"),
+        (200, {"choices": [{"message": None}]}, "empty", True, "empty reply"),
         (200, completion(None, refusal="I cannot help with that."), "refusal", False, "I cannot help"),
         (200, completion("Half a", "content_filter"), "content_filter", False, "Half a"),
         (200, {"error": {"message": "busy", "code": 503}}, "server", True, "busy"),

@@ -399,7 +399,11 @@ def test_a_schema_that_is_refused_is_told_in_words_and_from_then_on_at_once(serv
 def test_another_schema_is_tried_again(server: Any) -> None:
     def answer(sent: Mapping[str, Any]) -> tuple[int, dict[str, str], bytes]:
         is_refused = "age" in json.dumps(sent.get("response_format"))
-        return (400 if is_refused else 200), {}, json.dumps(openai("bad grammar") if is_refused else completion("{}")).encode()
+        return (
+            (400 if is_refused else 200),
+            {},
+            json.dumps(openai("failed to parse grammar") if is_refused else completion("{}")).encode(),
+        )
 
     server.answer = answer
     model = backend(server, retries=2)
