@@ -366,6 +366,11 @@ def test_options_that_are_told_apart_are_so_by_their_beginnings(options: list[st
         ("yes, no", ["yes", "no"], None),
         ("YES", ["yes", "Yes"], None),
         ("", ["yes"], None),
+        ('{"return_value": "yes"}', ["yes", "no"], "yes"),
+        ('{"answer": true}', ["true", "false"], "true"),
+        ('{"a": "yes", "b": "no"}', ["yes", "no"], None),
+        ("[" * 5000, ["yes"], None),
+        ("3", ["3", "4"], "3"),
     ],
 )
 def test_a_reply_in_words_names_an_option_or_none(text: str, options: list[str], option: str | None) -> None:
