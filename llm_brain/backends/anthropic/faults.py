@@ -81,8 +81,8 @@ def _status_of(error: Any) -> int:
         return _STATUS[kind]
     # Servers in between put their own status there.
     code = error.get("code") or error.get("status")
-    is_status = isinstance(code, (str, int)) and re.fullmatch("[45][0-9][0-9]", str(code)[:4])
-    return int(code) if is_status else 500
+    said = str(code)[:4] if isinstance(code, (str, int)) else ""
+    return int(said) if re.fullmatch("[45][0-9][0-9]", said) else 500
 
 
 def _error_in(content: bytes) -> Mapping[str, Any]:

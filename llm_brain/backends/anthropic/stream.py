@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +17,10 @@ from llm_brain.backends.anthropic.faults import fault_in_reply
 from llm_brain.backends.anthropic.reply import Said, judged, read_reply, reason, usage_of, word
 from llm_brain.backends.anthropic.tool import Unwrapping
 from llm_brain.backends.contract import Reply
-from llm_brain.backends.hosted.events import read_json
+from llm_brain.backends.hosted.events import Runs, bare_error, read_json
 from llm_brain.backends.hosted.faults import clipped
 from llm_brain.backends.hosted.http import LARGEST_REPLY
-from llm_brain.backends.hosted.pieces import whole_characters
+from llm_brain.backends.hosted.pieces import Growing, whole_characters
 from llm_brain.errors import BackendError
 
 
@@ -49,18 +50,20 @@ class StreamedMessage:
     def __init__(self, model: str, address: str, *, has_tool: bool, is_wrapped: bool) -> None:
         self.finished = False
         self.closed = False
-        self.ended_twice = False
+        self._ended_twice = False
         self._model = model
         self._address = address
         self._has_tool = has_tool
         self._unwrapping = Unwrapping() if is_wrapped else None
         self._said = Said("", None, model)
         self._whole: Reply | None = None
-        self._pieces: list[str] = []
+        self._pieces = Growing()
         self._half = ""  # of a character
-        self._aside: list[str] = []  # text that is the reply only if no tool is called
+        self._aside = Growing()  # text that is the reply only if no tool is called
         self._tool: int | None = None
         self._input = ""  # a tool's input, where it came at once
+        self._runs = Runs()
+        self._block = b""  # the event that has just begun one
         self._counts: dict[str, Any] = {}
         self._has_begun = False
         self._has_counts = False
@@ -76,14 +79,16 @@ class StreamedMessage:
         if not isinstance(body, dict):
             message = f"{self._address} sent an event that is no JSON object: {clipped(event)}"
             raise self._broken(message, kind="incomplete" if self._has_text else "protocol")
-        if body.get("error") or body.get("type") == "error":
-            fault = fault_in_reply(body.get("error"), model=self._model, base_url=self._address)
+        bare = None if "type" in body else bare_error(body)
+        if body.get("error") or body.get("type") == "error" or bare is not None:
+            fault = fault_in_reply(body.get("error") or bare, model=self._model, base_url=self._address)
             if not self._has_text or fault.kind in ("auth", "quota"):
-                fault.raw, fault.usage = "".join(self._pieces or self._aside) or None, usage_of(self._counts)
+                fault.raw, fault.usage = str(self._pieces or self._aside) or None, usage_of(self._counts)
                 raise fault
             broken = self._broken(str(fault), kind="incomplete", retryable=fault.retryable)
             broken.code, broken.status = fault.code, fault.status
             raise broken
+        self._look_for_twins(event, body)
         if "content" in body:  # a server that does not stream
             return self._take_whole(event)
         match body.get("type"):
@@ -117,6 +122,8 @@ class StreamedMessage:
             if fault is None or fault.kind != "incomplete":
                 fault = self._broken(str(fault or told), kind="incomplete")
             return fault
+        if self._runs.are_doubled(ended_twice=self._ended_twice):
+            return self._broken(f"{self._address} sent each piece of the reply more than once", kind="incomplete")
         self._said.text = self._text()
         self._said.usage = usage_of(self._counts) if self._has_counts else None
         try:
@@ -144,13 +151,21 @@ class StreamedMessage:
         self._said.served = word(message.get("model")) or self._model
         self._counts |= _part(message, "usage")
 
+    def _look_for_twins(self, event: bytes, body: Mapping[str, Any]) -> None:
+        # A block ends before the next one begins.
+        if event == self._block:
+            message = f"{self._address} sent an event of the reply twice"
+            raise self._broken(message, kind="incomplete")
+        self._block = event if body.get("type") == "content_block_start" else b""
+
     def _take_block(self, block: Mapping[str, Any], index: object) -> str:
         if self.finished:
             return ""
         if block.get("type") == "tool_use" and self._has_tool and self._tool is None and isinstance(index, int):
             self._tool = index
             given = block.get("input")
-            self._input = json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else ""
+            with suppress(RecursionError):  # too deep to be an answer
+                self._input = json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else ""
         elif block.get("type") == "text" and isinstance(block.get("text"), str):
             return self._add_text(block["text"])
         return ""
@@ -163,6 +178,7 @@ class StreamedMessage:
         piece = delta.get("partial_json")
         if isinstance(piece, str) and delta.get("type") == "input_json_delta" and index == self._tool and piece:
             self._check_size(piece)
+            self._runs.see(piece)
             self._input = ""
             piece = self._unwrapping.feed(piece) if self._unwrapping is not None else piece
             return self._add(piece)
@@ -170,20 +186,19 @@ class StreamedMessage:
 
     def _add_text(self, piece: str) -> str:
         self._check_size(piece)
+        self._runs.see(piece)
         piece, self._half = whole_characters(self._half + piece)
         if not self._has_tool:
             return self._add(piece)
-        if piece:
-            self._aside.append(piece)
+        self._aside.add(piece)
         return ""
 
     def _add(self, piece: str) -> str:
-        if piece:
-            self._pieces.append(piece)
+        self._pieces.add(piece)
         return piece
 
     def _stop(self, delta: Mapping[str, Any], usage: object) -> None:
-        self.ended_twice = self.ended_twice or (self.finished and bool(word(delta.get("stop_reason"))))
+        self._ended_twice = self._ended_twice or (self.finished and bool(word(delta.get("stop_reason"))))
         self._said.stop = word(delta.get("stop_reason")) or self._said.stop
         self.finished = self._said.stop is not None
         self._said.why = reason(delta.get("stop_details")) or self._said.why
@@ -194,8 +209,8 @@ class StreamedMessage:
 
     def _text(self) -> str:
         if self._tool is None:
-            return "".join(self._aside or self._pieces) + self._half
-        text = "".join(self._pieces)
+            return str(self._aside or self._pieces) + self._half
+        text = str(self._pieces)
         if self._unwrapping is not None:
             text += self._unwrapping.feed(self._input) + self._unwrapping.rest()
             return text
@@ -208,7 +223,7 @@ class StreamedMessage:
             raise BackendError(message, kind="too_large")
 
     def _broken(self, message: str, *, kind: FaultKind, retryable: bool = True) -> BackendError:
-        raw = "".join(self._pieces or self._aside) or None
+        raw = str(self._pieces or self._aside) or None
         told = usage_of(self._counts)
         return BackendError(message, kind=kind, retryable=retryable, raw=raw, usage=told, perhaps_billed=True)
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 TOOL: Final = "reply"
 """The tool's name."""
@@ -23,6 +28,10 @@ _INPUT: Final = re.compile(r'"input"\s*:\s*')
 _BEGINNING: Final = re.compile(rf'\s*\{{\s*"{FIELD}"\s*:\s*')
 _SPACE: Final = re.compile(r"\s+")
 _LONGEST_BEGINNING: Final = 200
+_MOST_INPUTS: Final = 200
+_BY_MARKS: Final = 256
+"""What is no longer than this is scanned mark by mark, which takes the least time there."""
+_AT_ONCE: Final = 2**16
 
 
 def is_wrapped(schema: Mapping[str, Any]) -> bool:
@@ -56,6 +65,8 @@ def tool_of(schema: Mapping[str, Any]) -> dict[str, Any]:
 def cut_inputs(body: str) -> tuple[str, list[str]]:
     """Cut the inputs of tools out of a reply's JSON; where one stood is its number.
 
+    Nothing is left of a body with more of them than any reply has: it would hold up other calls.
+
     Example:
         >>> cut_inputs('{"type": "tool_use", "input": {"price": 1.10}}')
         ('{"type": "tool_use", "input": 0}', ['{"price": 1.10}'])
@@ -64,6 +75,8 @@ def cut_inputs(body: str) -> tuple[str, list[str]]:
     inputs: list[str] = []
     done = 0
     while (key := _INPUT.search(body, done)) is not None:
+        if len(inputs) == _MOST_INPUTS:
+            return "", []
         end = key.end() + _Scan().feed(body, key.end())
         parts.append(f"{body[done : key.end()]}{len(inputs)}")
         inputs.append(body[key.end() : end].rstrip())
@@ -120,9 +133,16 @@ class _Scan:
 
     def feed(self, text: str, start: int = 0) -> int:
         """Take more text, from `start` on, and return how many of its characters belong to the value."""
-        if self._has_ended or start == len(text):
-            return 0
-        place = start + 1 if self._is_escaped else start
+        place = start
+        while place < len(text) and not self._has_ended:
+            # Most inputs are short, and end near their beginning.
+            longest = _BY_MARKS if place == start else _AT_ONCE
+            part = text[place : place + longest]
+            place += self._marks(part) if len(part) <= _BY_MARKS else self._all_at_once(part)
+        return place - start
+
+    def _marks(self, text: str) -> int:
+        place = 1 if self._is_escaped else 0
         self._is_escaped = False
         while (mark := _MARKS.search(text, place)) is not None:
             place = mark.end()
@@ -132,8 +152,28 @@ class _Scan:
             elif mark[0] == '"':
                 self._is_quoted = not self._is_quoted
             elif not self._is_quoted and self._ends_with(mark[0]):
-                return mark.start() - start
-        return len(text) - start
+                return mark.start()
+        return len(text)
+
+    def _all_at_once(self, text: str) -> int:
+        import numpy as np
+
+        # A byte a character: what is not ASCII is no mark, and becomes a question mark.
+        told = text.encode("ascii", "replace")
+        if self._is_escaped:
+            told = b"?" + told[1:]
+        told = told.replace(b"\\\\", b"??").replace(b'\\"', b"??")
+        self._is_escaped = told.endswith(b"\\")
+        codes = np.frombuffer(told, np.uint8)
+        quotes = np.cumsum(codes == ord('"'), dtype=np.int32) + self._is_quoted
+        steps = _steps()[codes]
+        steps[quotes % 2 == 1] = 0
+        depths = self._depth + np.cumsum(steps, dtype=np.int32)
+        ends = (depths < 0) | ((depths == 0) & (quotes % 2 == 0) & (codes == ord(",")))
+        end = int(ends.argmax())
+        self._has_ended = bool(ends[end])
+        self._depth, self._is_quoted = int(depths[-1]), bool(quotes[-1] % 2)
+        return end if self._has_ended else len(text)
 
     def _ends_with(self, mark: str) -> bool:
         if mark in "{[":
@@ -143,6 +183,17 @@ class _Scan:
         elif mark != ",":
             self._depth -= 1
         return self._has_ended
+
+
+@cache
+def _steps() -> NDArray[np.int8]:
+    """Return by how much each character, by its code, makes a value deeper."""
+    import numpy as np
+
+    steps = np.zeros(256, np.int8)
+    steps[list(b"{[")] = 1
+    steps[list(b"}]")] = -1
+    return steps
 
 
 def _inside(schema: Any) -> Any:

@@ -19,7 +19,7 @@ from llm_brain.attempts import Usage
 from llm_brain.backends.contract import LanguageBackend, Message, Reply, Request
 from llm_brain.backends.estimate import estimate_tokens
 from llm_brain.backends.hosted.address import Address
-from llm_brain.backends.hosted.events import Pairs, read_events, read_json, undoubled
+from llm_brain.backends.hosted.events import read_events, read_json, undoubled
 from llm_brain.backends.hosted.faults import status_fault, with_source
 from llm_brain.backends.hosted.http import LARGEST_REPLY, Answer, StatusError
 from llm_brain.backends.hosted.limits import Limits, shared_endpoint
@@ -233,7 +233,6 @@ class HostedBackend(LanguageBackend):
         body = self._without(self._body(request, streamed=True), refused)
         reader = self._reader(request)
         hiding = Hiding(self._secrets.long)
-        pairs = Pairs()
         ended: Reply | BackendError
         said, status = 0, None
         try:
@@ -241,7 +240,7 @@ class HostedBackend(LanguageBackend):
                 while (event := await self._next(events, reader)) is not None:
                     self._refused |= refused
                     status = 200
-                    piece = hiding.feed(pairs.seen(reader.take(event)))
+                    piece = hiding.feed(reader.take(event))
                     if piece:
                         yield piece
                         said += len(piece)
@@ -250,9 +249,6 @@ class HostedBackend(LanguageBackend):
             ended = self._refusal(error.answer, body, refused)
         except BackendError as error:
             ended = reader.end(error)
-        if reader.ended_twice and pairs.are_twins:
-            message = f"{self.base_url} sent each piece of the reply twice"
-            ended = BackendError(message, kind="incomplete", retryable=True, perhaps_billed=True)
         if isinstance(ended, BackendError):
             ended.status = ended.status or status
             raise ended
@@ -263,7 +259,9 @@ class HostedBackend(LanguageBackend):
         yield reply
 
     async def _next(self, events: AsyncGenerator[bytes, None], reader: ReplyReader) -> bytes | None:
-        patience = _LAST_WAIT if reader.closed else min(_USAGE_WAIT, self.timeout / 4) if reader.finished else None
+        if not (reader.finished or reader.closed):
+            return await anext(events, None)
+        patience = _LAST_WAIT if reader.closed else min(_USAGE_WAIT, self.timeout / 4)
         try:
             async with asyncio.timeout(patience):
                 event = await anext(events, None)

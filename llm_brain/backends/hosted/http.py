@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
 _LARGE: Final = 2**20
+_AT_ONCE: Final = 2**16
 LARGEST_REPLY: Final = 4 * 2**20
 """The most bytes of a reply, unpacked. A model's longest is a few hundred thousand; a page gone wrong may be endless."""
 
@@ -95,13 +96,19 @@ class HttpServer:
             with closing(await self._sent("POST", path, body)) as response, noticing_the_end(response):
                 await self._refuse(response)
                 cutter = _LineCutter()
-                size = 0
+                size = turn = 0
                 async for piece in response.content.iter_any():
-                    size += len(piece)
-                    self._check_size(size // 16)  # each word of a stream comes with a few hundred bytes around it
-                    for line in cutter.feed(piece):
-                        yield line
-                    self._check_size(cutter.held)
+                    for start in range(0, len(piece), _AT_ONCE):
+                        part = piece[start : start + _AT_ONCE]
+                        size += len(part)
+                        self._check_size(size // 16)  # each word of a stream comes with a few hundred bytes around it
+                        for line in cutter.feed(part):
+                            yield line
+                        self._check_size(cutter.held)
+                        if size - turn >= _AT_ONCE:
+                            # What is unpacked is there at once: others have a turn, and timers run out.
+                            turn = size
+                            await asyncio.sleep(0)
                 for line in cutter.feed(b"\n" if cutter.held else b""):
                     yield line
         except (BackendError, StatusError):

@@ -41,8 +41,6 @@ class ReplyReader(Protocol):
     """Whether the reason has come why the reply is at its end."""
     closed: bool
     """Whether the event has come that ends the stream."""
-    ended_twice: bool
-    """Whether the reason came twice: events are sent twice, then."""
 
     def take(self, event: bytes) -> str:
         """Take an event, and return the piece of text that it brings, which may be empty.

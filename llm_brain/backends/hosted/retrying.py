@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from llm_brain.attempts import Attempt
 from llm_brain.backends.contract import Choice, Embeddings, Reply
 from llm_brain.backends.hosted.limits import NO_LIMITS, Endpoint, silence_fault
+from llm_brain.backends.hosted.pieces import Telling, Waiting
 from llm_brain.errors import BackendError
 
 Answer = TypeVar("Answer", Reply, Choice, Embeddings)
@@ -25,6 +26,9 @@ Result = TypeVar("Result")
 
 FIRST_WAIT: Final = 0.5
 """The longest wait before the second request, in seconds; each further one may be twice as long."""
+
+_LOOK: Final = 0.01
+"""How often a stream that comes without a pause is interrupted, in seconds: others have a turn, and its silence begins anew."""
 
 
 class AdaptedError(BackendError):
@@ -76,6 +80,8 @@ class Call:
         self._time_given = timeout - spent
         self._time = self._time_given  # what is left of it
         self._sent = 0.0
+        self._ends = 0.0  # when the time of a stream is up
+        self._limit: asyncio.Timeout | None = None
 
     async def answer(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask until there is an answer, or no more time or tries.
@@ -102,46 +108,101 @@ class Call:
         """Give the pieces of a reply, and then the whole. When it breaks off, it is asked for again.
 
         Where the second reply begins with the very text that was given already, it goes on from there. Where it does not, no
-        answer can be made of both. The time that whoever reads the pieces takes for himself does not count.
+        answer can be made of both. The pieces are read as they come, whether or not anybody has asked for the next one, so the
+        time that whoever reads them takes for himself does not count; to hand them over does.
 
         Raises:
             BackendError: There is no whole reply; `raw` holds what had come.
         """
+        waiting = Waiting()
+        reading = asyncio.create_task(self._read(ask, waiting))
+        reading.add_done_callback(lambda _: waiting.wake())
+        try:
+            while True:
+                piece = waiting.next()
+                if piece is None:
+                    if reading.done():
+                        break
+                    await waiting.more()
+                    continue
+                left, task = time.monotonic(), asyncio.current_task()
+                yield piece
+                if task is asyncio.current_task():  # or else it was handed to a thread, and could be read on meanwhile
+                    self._give_back(time.monotonic() - left)
+            reading.result()
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read(self, ask: Callable[[], AsyncGenerator[str | Reply, None]], waiting: Waiting) -> None:
         given = ""
         while True:
             self._check_time()
             fault: BackendError
-            text, heard = "", self._time
+            attempt = Telling(given, waiting)
             self._sent = 0.0
             await self._enter()
             try:
                 async with aclosing(ask()) as pieces:
-                    while True:
-                        piece = await (self._soon(anext(pieces)) if text else self._within(anext(pieces)))
-                        heard = self._time
-                        if isinstance(piece, Reply):
-                            text = piece.text
-                        else:
-                            text += piece
-                        if not text.startswith(given[: len(text)]) or (isinstance(piece, Reply) and len(text) < len(given)):
-                            raise _other_reply(given)
-                        if len(text) > len(given):
-                            new, given = text[len(given) :], text
-                            yield new
-                        if isinstance(piece, Reply):
-                            yield self.finished(piece)
-                            return
+                    reply = await self._all_of(pieces, attempt)
+                waiting.put(self.finished(reply))
             except BackendError as error:
                 fault = error
+            else:
+                return
             finally:
                 self._endpoint.leave()
-            if fault.kind == "timeout" and given and (self._failed or heard >= self._timeout / 2):
+            given = attempt.given()
+            if fault.kind == "timeout" and given and (self._failed or attempt.left >= self._timeout / 2):
                 # It has stopped before, or was silent for half of the time or more: it has not only been slow.
                 fault.kind = "incomplete"
             if given and fault.kind in ("connection", "protocol"):
                 fault.kind = "incomplete"
             fault.raw = fault.raw or given or None
             await self.failed(fault)
+
+    async def _all_of(self, pieces: AsyncGenerator[str | Reply, None], attempt: Telling) -> Reply:
+        """Take the pieces of one attempt, as long as the call may still take, and none is waited for too long."""
+        now = time.monotonic()
+        self._ends = now + self._time
+        attempt.left, look = self._time, now
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self._time)) as self._limit:
+                    async for piece in pieces:
+                        # A piece that is ready lets no timer run out, so the clock is looked at.
+                        now = time.monotonic()
+                        if now >= self._ends:
+                            break
+                        attempt.left = self._ends - now
+                        if isinstance(piece, Reply):
+                            attempt.end(piece)
+                            return piece
+                        attempt.take(piece)
+                        if now >= look:
+                            look = now + _LOOK
+                            self._set_limit(min(attempt.left, self._longest_silence))
+                            await asyncio.sleep(0)
+        finally:
+            self._limit = None
+            self._time = max(0.0, self._ends - time.monotonic())
+        if self._time > _LOOK and attempt.has_begun:
+            message = f"the stream stalled: nothing came for {self._longest_silence:.3g} s"
+            raise BackendError(message, kind="incomplete", retryable=True, perhaps_billed=True)
+        self._time = 0.0
+        raise self._late()
+
+    def _set_limit(self, seconds: float) -> None:
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    def _give_back(self, seconds: float) -> None:
+        """Do not count some time in which whoever reads may have held up the event loop."""
+        limit = self._limit
+        if limit is not None and seconds > _LOOK:
+            self._ends += seconds
+            now = asyncio.get_running_loop().time()
+            self._set_limit(max(0.0, (limit.when() or now) + seconds - now))
 
     def finished(self, answer: Answer) -> Answer:
         """Tell an answer what it took."""
@@ -223,24 +284,11 @@ class Call:
             finally:
                 self._time -= time.monotonic() - started
         self._time = 0.0
-        message = f"no whole answer within {self._timeout:g} s: raise `timeout`, or ask for less"
-        raise BackendError(message, kind="timeout", retryable=True, perhaps_billed=True)
+        raise self._late()
 
-    async def _soon(self, work: Awaitable[Result]) -> Result:
-        """Await the next piece of a stream that has begun to speak."""
-        if self._time <= self._longest_silence:
-            return await self._within(work)
-        left, self._time = self._time - self._longest_silence, self._longest_silence
-        try:
-            return await self._within(work)
-        except BackendError as error:
-            stalled = error.kind == "timeout"
-            if not stalled:
-                raise
-        finally:
-            self._time += left
-        message = f"the stream stalled: nothing came for {self._longest_silence:.3g} s"
-        raise BackendError(message, kind="incomplete", retryable=True, perhaps_billed=True)
+    def _late(self) -> BackendError:
+        message = f"no whole answer within {self._timeout:g} s: raise `timeout`, or ask for less"
+        return BackendError(message, kind="timeout", retryable=True, perhaps_billed=True)
 
     def _told(self, error: BackendError) -> BackendError:
         if isinstance(error, AdaptedError):  # it would have been worth another try, and there was none left
@@ -249,8 +297,3 @@ class Call:
         error.usage = sum(usages[1:], start=usages[0]) if usages else None
         error.attempts = tuple(self._failed)
         return error
-
-
-def _other_reply(given: str) -> BackendError:
-    message = "the reply broke off, and the next one begins with other words: nothing can be put together from both"
-    return BackendError(message, kind="incomplete", raw=given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -230,3 +231,34 @@ def test_inputs_are_cut_out_of_a_body_word_for_word(inputs: list[Any], indent: i
     content = json.loads(shorter)["content"]
     assert content[0] == said[0]
     assert [block["input"] for block in content[1:]] == list(range(len(inputs)))
+
+
+LONG = st.recursive(
+    st.none() | st.integers() | st.text('ab\\"[]{},é😀', max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text('a"[]{},\\é', max_size=3), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(value=LONG, times=st.integers(0, 60), cuts=st.lists(st.integers(0, 3000), max_size=4))
+def test_a_long_input_ends_where_it_ends(value: Any, times: int, cuts: list[int]) -> None:
+    given_input = json.dumps([value] * times, ensure_ascii=False)
+    shorter, cut = cut_inputs(f'{{"type": "tool_use", "input": {given_input}, "id": "]"}}')
+    assert (shorter, cut) == ('{"type": "tool_use", "input": 0, "id": "]"}', [given_input])
+    whole = f'{{"value": {given_input}}}'
+    places = [0, *sorted(cuts), len(whole)]
+    unwrapping = Unwrapping()
+    parts = [whole[start:stop] for start, stop in pairwise(places) if start < stop]
+    assert "".join(map(unwrapping.feed, parts)) + unwrapping.rest() == given_input
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["[" * 2**22, "[]," * 2**20, "1," * 2**21, '"' + '\\"' * 2**21, '["",' + '"",' * 2**20, '1},{"input":' * 2**18],
+    ids=["deep", "lists", "numbers", "escapes", "texts", "inputs"],
+)
+def test_a_body_of_marks_is_scanned_in_no_time(rest: str) -> None:
+    cut_inputs('{"input": [' + "1," * 1000)  # what it needs is imported
+    begun = time.monotonic()
+    cut_inputs('{"content": [{"type": "tool_use", "input": ' + rest)
+    assert time.monotonic() - begun < 0.4

@@ -117,7 +117,6 @@ SHAPES = [
     choices("object", {"0": "Hello!"}),
     choices("null-inside", [None]),
     choices("text-inside", ["Hello!"]),
-    choices("message-null", [{"message": None, "finish_reason": "stop"}], ("json",)),
     choices("message-text", [{"message": "Hello!", "finish_reason": "stop"}], ("json",)),
     blocks("number", 7),
     blocks("text", "Hello!"),
@@ -136,9 +135,11 @@ def no_text(name: str, act: Callable[[Dialect], Act], usage: Usage | None = USAG
     return Case(name, act, "empty", usage=usage, streamed=WITHOUT_TEXT, dialects=dialects or DIALECTS)
 
 
+MUTE = [{"message": None, "finish_reason": "stop"}]
 EMPTY = [
     no_text("no-choices", answers(OPENAI.body(choices=[])), USAGE, OPENAI),
     no_text("choices-null", answers(OPENAI.body(choices=None)), USAGE, OPENAI),
+    Case("message-null", answers(OPENAI.body(choices=MUTE)), "empty", usage=USAGE, dialects=(OPENAI,), modes=("json",)),
     no_text("content-missing", answers(OPENAI.body(choices=[{"message": {"role": "assistant"}}])), USAGE, OPENAI),
     no_text("content-null", lambda dialect: dialect.says(None), USAGE, OPENAI),
     no_text("content-empty", lambda dialect: dialect.says("")),

@@ -45,6 +45,13 @@ def bad_chunk(dialect: Dialect) -> Act:
     return act
 
 
+def died(data: bytes, name: bytes = b"event: error\n") -> Callable[[Dialect], bytes]:
+    """Say that something is wrong without the dialect's own words, and go on to the end as if nothing were."""
+    return lambda dialect: (
+        name + b"data: " + data + b"\n\n" + b"".join(dialect.events("me")[-4 if dialect is ANTHROPIC else -3 :])
+    )
+
+
 def streamed(name: str, act: Callable[[Dialect], Act], kinds: FaultKind | set[FaultKind] = "incomplete", words: str = "") -> Case:
     return Case(name, act, kinds, words=words, modes=("streamed",))
 
@@ -61,6 +68,13 @@ BROKEN = [
     streamed("not-utf-8", begun(b'data: {"id": "\xff"}\n\n')),
     streamed("deep", begun(b"data: " + b"[" * 100_000 + b"\n\n")),
     streamed("bad-chunk", bad_chunk),
+    streamed("named-error", begun_with(died(b'{"message": "the model died", "code": 500}')), words="the model died"),
+    streamed("named-error-in-words", begun_with(died(b"the model died")), words="the model died"),
+    streamed("named-error-without-words", begun_with(died(b""))),
+    streamed("bare-error", begun_with(died(b'{"message": "the model died", "code": 500}', name=b"")), words="the model died"),
+    streamed("begun-again", begun_with(lambda dialect: b"".join(dialect.events("Once upon", " a time")))),
+    streamed("begun-again-otherwise", begun_with(lambda dialect: b"".join(dialect.events("No", " way", id="c2")))),
+    streamed("another-id", begun_with(lambda dialect: b"".join(dialect.events("No", " way", id="c2")[dialect is OPENAI :]))),
 ]
 NOTHING: set[FaultKind] = {"incomplete", "protocol", "connection", "empty"}
 WORDLESS = [
@@ -172,3 +186,20 @@ def test_a_finish_reason_without_the_closing_event_is_an_answer_and_flagged(
 def test_a_whole_stream_is_not_flagged(server: FaultyServer, tmp_path: Path, dialect: Dialect) -> None:
     outcome = ask(server.stage(dialect.says()), dialect, "streamed", tmp_path)
     assert outcome.answer.notes == ()
+
+
+@dialects
+@pytest.mark.parametrize("name", [b"event: error\n", b""])
+def test_an_error_after_the_finish_reason_costs_no_answer_and_is_flagged(
+    server: FaultyServer, tmp_path: Path, dialect: Dialect, name: bytes
+) -> None:
+    late = name + b'data: {"error": {"message": "too late", "code": 500}}\n\n'
+    outcome = ask(
+        server.stage(acts.streams(*dialect.events("Hello!", closed=False), late, dialect.ending.encode())),
+        dialect,
+        "streamed",
+        tmp_path,
+    )
+    check_always(outcome)
+    assert outcome.answer.text == "Hello!"
+    assert len(outcome.answer.notes) == 1

@@ -201,3 +201,94 @@ def test_another_choices_words_are_not_mixed_in(server: FaultyServer, tmp_path: 
     outcome = ask(server.stage(acts.streams(role, *mixed, stop, usage, done)), OPENAI, "streamed", tmp_path)
     check_always(outcome)
     assert outcome.answer.text == "Hello!"
+
+
+def repeated(events: list[bytes], times: int = 2) -> list[bytes]:
+    return [one for one in events for _ in range(times)]
+
+
+def roles_everywhere() -> list[bytes]:
+    return [OPENAI.chunk({"role": "assistant", "content": word}) for word in ("Hel", "lo")]
+
+
+def marked(events: list[bytes], again: int) -> list[bytes]:
+    """Give each event an id, and send one of them again."""
+    numbered = [b"id: %d\n" % at + one for at, one in enumerate(events)]
+    return [*numbered[: again + 1], *numbered[again:]]
+
+
+PARTLY: dict[str, tuple[Dialect, list[bytes]]] = {
+    "words": (OPENAI, [*OPENAI.events()[:1], *repeated(OPENAI.events("Hel", "lo")[1:3]), *OPENAI.events()[1:]]),
+    "one-word": (OPENAI, [*OPENAI.events()[:1], *repeated(OPENAI.events("Hello")[1:2]), *OPENAI.events()[1:]]),
+    "many-characters": (OPENAI, [*OPENAI.events()[:1], *repeated(OPENAI.events(*"abcdef")[1:7]), *OPENAI.events()[1:]]),
+    "thrice": (OPENAI, repeated(OPENAI.events("Hel", "lo"), 3)),
+    "words-with-roles": (OPENAI, [*repeated(roles_everywhere()), *OPENAI.events()[1:]]),
+    "blocks": (ANTHROPIC, [ANTHROPIC.events()[0], *repeated(ANTHROPIC.events("Hel", "lo")[1:6]), *ANTHROPIC.events()[-2:]]),
+    "deltas": (ANTHROPIC, [*ANTHROPIC.events()[:3], *repeated(ANTHROPIC.events("Hel", "lo")[3:5]), *ANTHROPIC.events()[3:]]),
+    "thrice-anthropic": (ANTHROPIC, repeated(ANTHROPIC.events("Hel", "lo"), 3)),
+}
+
+
+@pytest.mark.parametrize("name", PARTLY)
+def test_words_that_come_doubled_while_the_rest_does_not_are_never_doubled_text(
+    server: FaultyServer, tmp_path: Path, name: str
+) -> None:
+    dialect, events = PARTLY[name]
+    outcome = ask(server.stage(acts.streams(*events)), dialect, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.fault.kind == "incomplete"
+    assert len(outcome.requests) == 3
+
+
+@dialects
+def test_a_stream_that_comes_thrice_costs_no_answer_where_the_next_one_does_not(
+    server: FaultyServer, tmp_path: Path, dialect: Dialect
+) -> None:
+    name = "thrice" if dialect is OPENAI else "thrice-anthropic"
+    stage = server.stage(acts.streams(*PARTLY[name][1]), dialect.says("HelHelHellololo!"))
+    outcome = ask(stage, dialect, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "HelHelHellololo!"
+
+
+@dialects
+@pytest.mark.parametrize("place", [3, 4])
+def test_an_event_that_comes_again_under_its_id_is_left_out(
+    server: FaultyServer, tmp_path: Path, dialect: Dialect, place: int
+) -> None:
+    outcome = ask(server.stage(acts.streams(*marked(dialect.events(*"Hello!"), place))), dialect, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "Hello!"
+
+
+@dialects
+@pytest.mark.parametrize("every", [100, 3, 1])
+def test_ids_that_are_no_event_s_own_say_nothing(server: FaultyServer, tmp_path: Path, dialect: Dialect, every: int) -> None:
+    numbered = [b"id: %d\n" % (at // every) + one for at, one in enumerate(dialect.events(*"no, no!!! ooh"))]
+    outcome = ask(server.stage(acts.streams(*numbered)), dialect, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "no, no!!! ooh"
+
+
+@dialects
+@pytest.mark.parametrize(
+    "pieces", [("ha", "ha"), ("Say", " ha", "ha", "ha", "ha"), ("no", "no", "no"), ("a", "a", "b", "b", "!")]
+)
+def test_a_model_that_says_the_same_again_is_believed(
+    server: FaultyServer, tmp_path: Path, dialect: Dialect, pieces: tuple[str, ...]
+) -> None:
+    outcome = ask(server.stage(acts.streams(*dialect.events(*pieces))), dialect, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "".join(pieces)
+
+
+@pytest.mark.parametrize("role", ["everywhere", "at the end"])
+def test_a_role_or_an_id_that_is_in_each_event_begins_no_other_reply(server: FaultyServer, tmp_path: Path, role: str) -> None:
+    words = [{"content": word} for word in ("One", ", two", ", three")]
+    if role == "everywhere":
+        words = [{"role": "assistant", **word} for word in words]
+    sent = [OPENAI.chunk(word, id=f"c{at}") for at, word in enumerate(words)]
+    last = OPENAI.chunk({"role": "assistant", "content": ""}, "stop", id="c9")
+    outcome = ask(server.stage(acts.streams(*sent, last, OPENAI.ending.encode())), OPENAI, "streamed", tmp_path)
+    check_always(outcome)
+    assert outcome.answer.text == "One, two, three"

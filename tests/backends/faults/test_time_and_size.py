@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llm_brain.backends import Reply
+from llm_brain.backends import Reply, Request
 from llm_brain.backends.hosted.http import LARGEST_REPLY
 from llm_brain.errors import BackendError
 from tests.backends.faults.playing import HELLO, Case, Mode, Played, ask, every, model_of, play_all
@@ -25,6 +26,8 @@ dialects = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dial
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 pairs = pytest.mark.parametrize(("dialect", "mode"), [(OPENAI, "json"), (ANTHROPIC, "streamed")], ids=["openai", "anthropic"])
 COMMENT = b": " + b" " * 65533 + b"\n"
+DATA = (b"data: " + b"x" * 500 + b"\n") * 100
+REFUSAL = OPENAI.chunk({"refusal": "x" * 2**16})
 D = 0.8
 
 
@@ -132,6 +135,43 @@ def too_large(name: str, act: Callable[[Dialect], Act], **more: Any) -> Case:
     return Case(name, act, "too_large", 1, deadline=20.0, **more)
 
 
+@dialects
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_an_endless_stream_that_is_quick_ends_at_the_deadline(server: FaultyServer, dialect: Dialect, is_awaited: bool) -> None:
+    word = OPENAI.chunk({"content": "ab"}) if dialect is OPENAI else _delta("ab")
+    model = model_of(dialect, server.stage(acts.endless(word * 500, content_type="text/event-stream")).url, timeout=D)
+
+    async def main() -> None:
+        async for _ in model.astream(HELLO):
+            pass
+
+    begun = time.monotonic()
+    with pytest.raises(BackendError) as caught:
+        asyncio.run(main()) if is_awaited else list(model.stream(HELLO))
+    assert caught.value.kind == "timeout"
+    assert D - 0.05 <= time.monotonic() - begun <= D + 1
+
+
+def test_a_body_of_brackets_holds_up_no_other_call(server: FaultyServer) -> None:
+    body = b'{"content": [{"type": "tool_use", "input": ' + b"[" * (LARGEST_REPLY - 100)
+    asking = model_of(ANTHROPIC, server.stage(acts.answers(body)).url, timeout=20.0, retries=0)
+    waiting = model_of(OPENAI, server.stage(acts.hangs).url, timeout=0.3, retries=0)
+
+    async def timed(call: Awaitable[Reply]) -> tuple[str, float]:
+        begun = time.monotonic()
+        with pytest.raises(BackendError) as caught:
+            await call
+        return caught.value.kind, time.monotonic() - begun
+
+    async def main() -> tuple[tuple[str, float], tuple[str, float]]:
+        asked = Request(HELLO.messages, schema={"type": "array"})
+        return await asyncio.gather(timed(asking.achat_completion(asked)), timed(waiting.achat_completion(HELLO)))
+
+    (kind, _), (silent, seconds) = asyncio.run(main())
+    assert (kind, silent) == ("protocol", "timeout")
+    assert seconds < 1.3
+
+
 JSON: tuple[Mode, ...] = ("json",)
 STREAMED: tuple[Mode, ...] = ("streamed",)
 LARGE = [
@@ -146,6 +186,10 @@ LARGE = [
     too_large("endless-comments", lambda _: acts.endless(COMMENT, content_type="text/event-stream"), modes=STREAMED),
     too_large("huge-event", huge_piece, modes=STREAMED),
     too_large("huge-text", huge_text, modes=STREAMED),
+    too_large("endless-event", lambda _: acts.endless(DATA, content_type="text/event-stream"), modes=STREAMED),
+    too_large("event-bomb", lambda _: acts.bomb(128, piece=DATA, content_type="text/event-stream"), modes=STREAMED),
+    too_large("huge-lines", lambda _: acts.endless(b"x" * 200 + b"\n", content_type="text/event-stream"), modes=STREAMED),
+    too_large("endless-refusal", lambda _: acts.streams(*[REFUSAL] * 80), modes=STREAMED, dialects=[OPENAI]),
 ]
 
 
@@ -203,8 +247,9 @@ for ask in asks * 2:
 
 
 @dialects
-def test_memory_grows_by_less_than_twice_the_limit(server: FaultyServer, dialect: Dialect) -> None:
-    bomb, endless = acts.bomb(), acts.endless(b"x" * 65536)
+@pytest.mark.parametrize("piece", [b" " * 65536, DATA], ids=["bytes", "events"])
+def test_memory_grows_by_less_than_twice_the_limit(server: FaultyServer, dialect: Dialect, piece: bytes) -> None:
+    bomb, endless = acts.bomb(piece=piece), acts.endless(piece.replace(b" ", b"x") if piece is not DATA else DATA)
     stage = server.stage(dialect.says(), dialect.says(), bomb, bomb, endless)
     command = [sys.executable, "-c", MEASURED, stage.url, dialect.name]
     asked = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from llm_brain.backends import Reply, Usage
 from llm_brain.backends.hosted.limits import Endpoint, Limits
+from llm_brain.backends.hosted.pieces import Waiting
 from llm_brain.backends.hosted.retrying import AdaptedError, Call
+from llm_brain.backends.portal import portal
 from llm_brain.errors import BackendError
 
 BUSY = {"kind": "server", "retryable": True, "status": 503}
@@ -224,3 +226,74 @@ def test_a_stream_that_stalls_is_told_from_one_that_is_slow(pieces: list[Any], k
 def test_the_time_of_who_reads_a_stream_does_not_count() -> None:
     given, reply = pieces_of(streaming(["a", "b", "c"])[0], pause=0.2, timeout=0.4)
     assert (given, type(reply)) == (["a", "b", "c"], Reply)
+
+
+async def endless() -> AsyncGenerator[str | Reply, None]:
+    """Always have the next piece at once, so that no timer ever has its turn."""
+    for _ in range(10_000_000):
+        yield "ab"
+
+
+def read_in_a_thread() -> None:
+    for _ in portal().iterate(call(timeout=0.5).stream(endless)):
+        pass
+
+
+def read_awaited() -> None:
+    async def main() -> None:
+        async with aclosing(call(timeout=0.5).stream(endless)) as pieces:
+            async for _ in pieces:
+                pass
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("read", [read_in_a_thread, read_awaited])
+def test_a_stream_that_is_quick_and_endless_ends_at_the_deadline(read: Callable[[], None]) -> None:
+    begun = time.monotonic()
+    with pytest.raises(BackendError) as caught:
+        read()
+    assert caught.value.kind == "timeout"
+    assert (caught.value.raw or "").startswith("abab")
+    assert 0.45 <= time.monotonic() - begun < 1.5
+
+
+def test_others_have_their_turn_while_a_stream_comes_without_a_pause() -> None:
+    async def main() -> float:
+        async def look() -> float:
+            longest, last = 0.0, time.monotonic()
+            while last < ends:
+                await asyncio.sleep(0.001)
+                longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            return longest
+
+        ends = time.monotonic() + 0.4
+        looking = asyncio.create_task(look())
+        with pytest.raises(BackendError):
+            async for _ in call(timeout=0.5).stream(endless):
+                pass
+        return await looking
+
+    assert asyncio.run(main()) < 0.3
+
+
+def test_the_time_of_a_reader_who_holds_up_the_loop_does_not_count() -> None:
+    async def main() -> list[str | Reply]:
+        given = []
+        async for piece in call(timeout=0.4).stream(streaming(["a", 0.05, "b", 0.05, "c"])[0]):
+            given.append(piece)
+            time.sleep(0.3)  # noqa: ASYNC251
+        return given
+
+    *given, reply = asyncio.run(main())
+    assert (given, type(reply)) == (["a", "b", "c"], Reply)
+
+
+def test_pieces_that_wait_in_great_numbers_are_put_together() -> None:
+    waiting = Waiting()
+    for _ in range(50_000):
+        waiting.put("ab")
+    waiting.put(Reply("ab" * 50_000, "stop", "m"))
+    assert waiting.next() == "ab" * 50_000
+    assert isinstance(waiting.next(), Reply)
+    assert waiting.next() is None

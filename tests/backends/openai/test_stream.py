@@ -149,7 +149,7 @@ def test_the_text_is_exact_however_events_are_written_and_cut(wires: Any, stream
 
 @given(data=st.data(), texts=st.lists(st.text(max_size=6), min_size=1, max_size=6), end=st.sampled_from([b"\n", b"\r\n"]))
 def test_however_bytes_are_split_the_text_is_the_same(data: st.DataObject, texts: list[str], end: bytes) -> None:
-    whole = b"".join([*(event(said(text), end) for text in texts), event(STOP, end), DONE])
+    whole = b"".join([*(event(said(text), end) for text in ("<", *texts)), event(STOP, end), DONE])
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     parts = [whole[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
 
@@ -167,7 +167,7 @@ def test_however_bytes_are_split_the_text_is_the_same(data: st.DataObject, texts
 
     pieces, reply = asyncio.run(main())
     assert isinstance(reply, Reply)
-    assert pieces == reply.text == "".join(texts)
+    assert pieces == reply.text == "<" + "".join(texts)
 
 
 @pytest.mark.parametrize("end", [[event(STOP)], [event(STOP), DONE], [event(STOP), event(USAGE)], [event(USAGE), event(STOP)]])
