@@ -16,7 +16,8 @@ from llm_brain.attempts import Attempt, Usage
 from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
 from llm_brain.backends.options import option_in
 from llm_brain.backends.portal import in_thread, through_threads
-from llm_brain.errors import BackendError, ReplyError
+from llm_brain.backends.validity import FORMS, ROLES, check_choices, is_sampling, unknown_word, wrong_sampling
+from llm_brain.errors import ArgumentError, BackendError, ReplyError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,13 @@ class Message:
     role: Role
     content: str
 
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise unknown_word("role", self.role, ROLES)
+        if not isinstance(self.content, str):
+            message = f"the content of a message is a text, got one of type {type(self.content).__name__}"
+            raise ArgumentError(message)
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -58,6 +66,10 @@ class Sampling:
     top_p: float = 1.0
     max_tokens: int = 256
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not is_sampling(self.temperature, self.top_p, self.max_tokens):
+            raise wrong_sampling(self.temperature, self.top_p, self.max_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,10 @@ class Request:
     sample: int = 0
     form: PromptForm = "chat"
     spent: float = field(default=0.0, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise unknown_word("form", self.form, FORMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +319,7 @@ async def choose_by_text(asking: Asking, request: Request, options: Sequence[str
         >>> run_now(choose_by_text(Blocking(Yes()), Request((Message("user", "Well?"),)), ["yes", "no"])).option
         'yes'
     """
+    check_choices(options)
     reply = await asking.chat(request)
     option = option_in(reply.text, options)
     if option is None:

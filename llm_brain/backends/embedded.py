@@ -92,7 +92,11 @@ def fetch(*, gguf: Path | None = None, force: bool = False, say: Callable[[str],
     from filelock import FileLock
 
     root = models_folder()
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the folder {root} cannot be made: {error.strerror}. Set LLM_BRAIN_HOME to a folder that can be written to"
+        raise WeightsError(message) from error
     folder = root / NAME
     with FileLock(root / f"{NAME}.lock"), tempfile.TemporaryDirectory(dir=root, prefix=".fetching-") as scratch:
         if not force and folder.is_dir():
@@ -159,8 +163,9 @@ def _convert(gguf: Path, folder: Path) -> None:
     logging.set_verbosity_error()
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # the GGUF reader draws a progress bar of its own
-            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-            model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+            here: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **here)
+            model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.bfloat16, **here)
     except ImportError as error:
         raise missing_dependency("gguf or accelerate", extra="local") from error
     # save_pretrained refuses a model that still says it is quantised; the weights are plain numbers by now.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import warnings
 from io import TextIOWrapper
-from typing import TextIO
+from typing import Annotated, TextIO
 
 import typer
 
@@ -22,12 +22,30 @@ from llm_brain.cli.doctor import doctor
 from llm_brain.cli.models import models
 from llm_brain.errors import LLMBrainError
 
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"llm-brain {version('llm_brain')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="llm-brain",
-    help="Write an interface; a language model implements it, and a small brain learns to.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Tell the version.")] = False,
+) -> None:
+    """Write an interface; a language model implements it, and a small brain learns to."""
+    del version  # who asks for it is told before
+
+
 app.command()(ask)
 app.add_typer(models, name="models")
 app.command()(doctor)
@@ -41,6 +59,9 @@ def main() -> None:
         True
     """
     warnings.showwarning = _show_warning
+    if sys.stdout is None:  # it was closed (`>&-`): the answer would be lost
+        _say("there is no standard output to write to")
+        sys.exit(1)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an answer may hold what a terminal's encoding has not

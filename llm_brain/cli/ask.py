@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llm_brain.errors import DefinitionError
+from llm_brain.errors import BackendError, DataError, DefinitionError
 from llm_brain.tracing.text import clean_text, visible_text
 
 if TYPE_CHECKING:
@@ -34,19 +35,47 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer and how it came about, as JSON.")] = False,
 ) -> None:
     """Ask a model a question. With --schema the answer is a checked value of a type of yours, printed as JSON."""
-    text = sys.stdin.read() if question == "-" else question
+    text = _standard_input() if question == "-" else question
     if not text.strip():
         message = "the question is empty"
         raise typer.BadParameter(message)
     function = _typed_question(model, schema, system, temperature, max_tokens)
-    if as_json:
-        with _waiting(function):
-            told = _told(function, text)
-        _print_json(told)
-    elif schema is not None:
-        _print_value(function, text, stream=stream)
-    else:
-        _print_text(function, text, stream=stream)
+    try:
+        if as_json:
+            with _waiting(function):
+                told = _told(function, text)
+            _print_json(told)
+        elif schema is not None:
+            _print_value(function, text, stream=stream)
+        else:
+            _print_text(function, text, stream=stream)
+    except BackendError as error:
+        raise _in_words_of_options(error, max_tokens) from error
+
+
+def _standard_input() -> str:
+    if sys.stdin is None:
+        message = "there is no standard input to read the question from"
+        raise DataError(message)
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="strict")
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        message = f"the standard input is not {sys.stdin.encoding.upper()} text: convert it, by `iconv -f latin1 -t utf-8`, say"
+        raise DataError(message) from error
+
+
+def _in_words_of_options(error: BackendError, max_tokens: int) -> BackendError:
+    """Say of what was too long which option of this command to change."""
+    if error.kind == "length":
+        message = f"the answer was cut off after {max_tokens} tokens: raise --max-tokens"
+        return BackendError(message, kind="length", raw=error.raw)
+    if error.code == "context_length_exceeded":
+        told = str(error).rpartition(": ")[0]
+        message = f"{told}: shorten the question, or lower --max-tokens ({max_tokens})"
+        return BackendError(message, kind=error.kind, code=error.code)
+    return error
 
 
 def _typed_question(model: str, schema: str | None, system: str, temperature: float, max_tokens: int) -> TypedFunction[..., Any]:
@@ -62,6 +91,7 @@ def _typed_question(model: str, schema: str | None, system: str, temperature: fl
         """{question}"""  # noqa: D415
         raise NotImplementedError
 
+    answer.__qualname__ = "answer"  # which messages name
     returns = load_type(schema) if schema is not None else LoadedType(str, {})
     answer.__annotations__ = {"question": str, "return": returns.kind}
     spec = inspect_function(answer, persona=system, names=returns.names)
@@ -116,7 +146,7 @@ def _print_value(function: TypedFunction[..., Any], text: str, *, stream: bool) 
         return
     value: Any = None
     with _waiting(function) as screen:
-        if stream and screen is not None:
+        if stream and screen is not None and not function.spec.is_text:
             for value in function.stream(text):
                 screen.update(_growing(function, value))
         else:

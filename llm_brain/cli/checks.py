@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from llm_brain.cli.table import State
-from llm_brain.errors import LLMBrainError
+from llm_brain.errors import LLMBrainError, MissingKeyError
 
 _PACKAGE: Final = "llm_brain"
 _EXTRA: Final = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
@@ -79,7 +79,7 @@ def check_keys() -> Iterator[Check]:
         >>> "OPENAI_API_KEY" in [check.name for check in check_keys()]
         True
     """
-    from llm_brain.backends.configuration.environment import PROVIDERS, came_from, read_env_file
+    from llm_brain.backends.configuration.environment import ENV_FILE, PROVIDERS, came_from, check_key, read_env_file
 
     file = read_env_file()
     for provider in PROVIDERS.values():
@@ -90,8 +90,17 @@ def check_keys() -> Iterator[Check]:
             yield Check("keys", first, "note", f"not set{nor}: {provider.form} needs it")
             continue
         source = came_from(name)
+        try:
+            check_key(provider.key or "", name)
+        except MissingKeyError as error:
+            yield Check("keys", name, "broken", f"{error}{f' ({source})' if source else ''}")
+            continue
         yield Check("keys", name, "ok", f"set, by {source}" if source else "set")
-    yield Check("keys", ".env", "note" if file is None else "ok", "there is none" if file is None else str(file))
+    named = os.environ.get(ENV_FILE)
+    if file is None and named:
+        yield Check("keys", ".env", "broken", f"{ENV_FILE} names {named}, which cannot be read")
+    else:
+        yield Check("keys", ".env", "note" if file is None else "ok", "there is none" if file is None else str(file))
 
 
 def check_models() -> Iterator[Check]:
@@ -125,16 +134,39 @@ def check_servers(*, offline: bool, timeout: float) -> Iterator[Check]:
     from llm_brain.backends.hosted.catalogue import ask_servers
 
     read_env_file()
-    asked = [kind for kind, provider in PROVIDERS.items() if not offline and (provider.key or provider.own_address)]
+    wrong = dict(_unaskable())
+    named = [kind for kind, provider in PROVIDERS.items() if provider.key or provider.own_address]
+    asked = [kind for kind in named if not offline and kind not in wrong]
     answers = {answer.kind: answer for answer in ask_servers(asked, timeout=timeout)}
     states: dict[str, State] = {"reachable": "ok", "refused": "broken", "failing": "warning", "unreachable": "warning"}
     for kind in PROVIDERS:
         answer = answers.get(kind)
+        if kind in wrong:
+            yield Check("servers", kind, "broken", wrong[kind])
+            continue
         if answer is None:
             yield Check("servers", kind, "note", "not asked (--offline)" if offline else "not asked: there is no key")
             continue
         told = f"{_ANSWERS[answer.state]}: {answer.told}"
-        yield Check("servers", kind, states[answer.state], told if answer.url in told else f"{answer.url} {told}")
+        state = states[answer.state]
+        if answer.state == "reachable" and not answer.models and answer.told != "0 models":
+            state, told = "warning", f"{told}. Is it the address of an API, up to and with /v1?"
+        yield Check("servers", kind, state, told if answer.url in told else f"{answer.url} {told}")
+
+
+def _unaskable() -> Iterator[tuple[str, str]]:
+    """Tell which servers cannot be asked, and why."""
+    from llm_brain.backends.configuration.environment import PROVIDERS, check_key
+    from llm_brain.backends.configuration.hosted import is_address
+
+    for kind, provider in PROVIDERS.items():
+        if provider.own_address and not is_address(provider.own_address):
+            yield kind, f"{provider.url_variable} holds no address: write one up to and with /v1, as http://127.0.0.1:8000/v1"
+            continue
+        try:
+            check_key(provider.key or "", provider.key_variable or "")
+        except MissingKeyError:
+            yield kind, f"not asked: {provider.key_variable} cannot be sent"
 
 
 def check_folders() -> Iterator[Check]:
@@ -186,11 +218,10 @@ def _installed(line: str) -> _Package:
 def _folder(name: str, folder: Path) -> Check:
     there = next(place for place in (folder, *folder.parents) if place.exists())
     try:
-        if there == folder:
-            with tempfile.TemporaryFile(dir=there):
-                pass
-        elif not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        if there != folder and not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
             return Check("folders", name, "broken", f"{folder} cannot be made: {there} is not writable")
+        with tempfile.TemporaryFile(dir=there):  # nothing may be written even where permissions allow it: in /proc, say
+            pass
         free = shutil.disk_usage(there).free
     except OSError as error:
         return Check("folders", name, "broken", f"{folder} cannot be written to: {error.strerror or error}")

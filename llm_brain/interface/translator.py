@@ -59,7 +59,7 @@ class Translator:
     ) -> None:
         words = {"provider": provider, "api_endpoint": api_endpoint, "model_name": model_name, "api_key": api_key}
         numbers = {"max_tokens": max_tokens, "temperature": temperature, "embedding_dim": embedding_dim}
-        given = {name: word for name, word in words.items() if word}
+        given = {name: word for name, word in words.items() if word or (name == "provider" and word is not None)}
         settings = settings_of_words(given, numbers, has_backend=backend is not None)
         if backend is None:
             backend = settings.backend()
@@ -150,7 +150,7 @@ class Translator:
         if reply.finish_reason == "length" and not self._accepts_cut_text:
             message = (
                 f"the reply of {self.backend.model_id!r} was cut off by its length limit of {self.sampling.max_tokens} tokens: "
-                "raise `max_tokens`, or take what there is with accept_cut_text=True"
+                "raise `max_tokens`, or make the LLMInterface with accept_cut_text=True, which takes what there is"
             )
             self.backend.forget(request)
             raise BackendError(message, kind="length", raw=reply.text, usage=reply.usage)
@@ -163,6 +163,7 @@ class Translator:
             [embedding_dim], float32.
 
         Raises:
+            ArgumentError: It is no text.
             BackendError: The model gives no vectors.
 
         Example:
@@ -170,7 +171,7 @@ class Translator:
             >>> LLMInterface(embedding_dim=64).get_embedding("a cup of tea").shape
             torch.Size([64])
         """
-        return self.vectors([text])[0]
+        return self.vectors([_one_text(text)])[0]
 
     def response_to_model_input(self, response: str) -> Tensor:
         """Turn a text into a network's input: its vector, as a batch of one.
@@ -189,7 +190,7 @@ class Translator:
             >>> LLMInterface(embedding_dim=64).response_to_model_input("a cup of tea").shape
             torch.Size([1, 64])
         """
-        return self.vectors([response])
+        return self.vectors([_one_text(response)])
 
     def model_output_to_prompt(self, output: Tensor, *, outputs: Outputs | None = None) -> str:
         """Say in words what a network's output means: for a language model, or a person, to read.
@@ -212,7 +213,11 @@ class Translator:
             ...
             llm_brain.errors.ArgumentError: say what the network's outputs mean, here or to LLMInterface: outputs=...
         """
-        texts = self._meaning(outputs).read(output.detach(), self.vectors)
+        meaning = self._meaning(outputs)
+        if not hasattr(output, "detach"):
+            message = f"a network's output is a tensor, and this is of type {type(output).__name__}: give torch.tensor(...)"
+            raise ArgumentError(message)
+        texts = meaning.read(output.detach(), self.vectors)
         return texts[0] if len(texts) == 1 else "\n".join(f"{number}. {text}" for number, text in enumerate(texts, start=1))
 
     @cached_property
@@ -235,6 +240,17 @@ class Translator:
             )
             raise ArgumentError(message)
         return meaning
+
+
+# A word that is misspelt is answered with the name that the caller knows.
+Translator.__init__.__qualname__ = "LLMInterface.__init__"
+
+
+def _one_text(text: str) -> str:
+    if not isinstance(text, str):
+        message = f"give one text, got one of type {type(text).__name__}: several become vectors by `vectors([...])`"
+        raise ArgumentError(message)
+    return text
 
 
 def _streamed(backend: LanguageBackend, request: Request, callback: Callable[[str], object]) -> Reply:

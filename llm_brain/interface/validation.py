@@ -82,11 +82,12 @@ def validate(
         ...              vectors=Vectors(resolve_model("local")), judge=judge).average_score
         1.0
     """
+    place = device_of(model) if device is None else checked_device(device)
     with span("validation") as here:
         answers: list[str] = []
         with evaluating(model):
             for batch in inputs.split(_BATCH):
-                output = model(batch.to(device_of(model) if device is None else device))
+                output = model(batch.to(place))
                 answers += outputs.answers(output_tensor(output), vectors)
         if len(answers) != len(prompts):
             message = f"the network gave {len(answers)} outputs for {len(prompts)} prompts: it should give one for each of them"
@@ -147,6 +148,25 @@ def output_tensor(given: Any) -> Tensor:
         )
         raise ArgumentError(message)
     return tensor
+
+
+def checked_device(device: torch.device | str) -> torch.device:
+    """Turn a device's name into a device.
+
+    Raises:
+        ArgumentError: torch knows no such device, or it is not there.
+
+    Example:
+        >>> checked_device("cpu")
+        device(type='cpu')
+    """
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except Exception as error:  # torch raises what it likes for a device that is not there
+        message = f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}"
+        raise ArgumentError(message) from error
+    return found
 
 
 def device_of(model: nn.Module) -> torch.device:

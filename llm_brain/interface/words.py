@@ -9,7 +9,7 @@ from llm_brain.backends.configuration.checks import check_section
 from llm_brain.backends.configuration.environment import PROVIDERS, read_env_file
 from llm_brain.backends.configuration.settings import LLMSection, ProviderSection, Settings
 from llm_brain.backends.contract import LanguageBackend
-from llm_brain.errors import DefinitionError
+from llm_brain.errors import DataError, DefinitionError
 
 _ON_THIS_MACHINE: Final = ("local", "human")
 _OPENAI_VECTORS: Final = "text-embedding-3-small"
@@ -45,6 +45,9 @@ def settings_of_words(words: Mapping[str, str], numbers: Mapping[str, Any], *, h
         said = " and ".join(f"`{name}`" for name in given)
         message = f"provider {llm.provider!r} has no use for {said}: leave it out, or name who hosts the model"
         raise DefinitionError(message)
+    if llm.provider not in _ON_THIS_MACHINE and not (has_backend or llm.model_name):
+        message = f"LLMInterface: `model_name` has to name the model at {llm.provider!r}"
+        raise DataError(message)
     if "api_key" in words:
         # Made here and not by the check above, which says of a file's key that a file is no place for it.
         llm = llm.model_copy(update={llm.provider: ProviderSection.model_validate({"api_key": words["api_key"]})})

@@ -9,9 +9,10 @@ from dataclasses import replace
 from inspect import Parameter
 from typing import Any
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic.fields import FieldInfo
+from pydantic_core import SchemaError
 
 from llm_brain.errors import AnnotationError, ArgumentError, DefinitionError
 from llm_brain.strategy.annotations.closed_sets import bare
@@ -83,9 +84,16 @@ def inspect_function(
 
 
 def _check(spec: FunctionSpec, where: str) -> None:
+    if bare(spec.returns) is BaseModel:
+        message = f"{where} returns BaseModel itself, which has no fields to answer: derive a class of your own from it"
+        raise DefinitionError(message)
     for what, made in (("the return type", "schema"), ("a parameter's type", "_arguments")):
         try:
             getattr(spec, made)
+        except SchemaError as error:  # a pattern that pydantic's regular expressions do not know, say
+            reason = " ".join(str(error).split()).partition("SchemaError: ")[2] or str(error)
+            message = f"{what} of {where} cannot be used: {reason}"
+            raise DefinitionError(message) from error
         except (PydanticUserError, PydanticUndefinedAnnotation) as error:
             reason = str(error).splitlines()[0]
             message = f"{what} of {where} cannot be used: {reason}"

@@ -3,11 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+_DECIMAL: Final = r"^-?\d+(\.\d+)?$"
+_WHOLE: Final = r"^(0|-?[1-9]\d{0,17})$"
 _NAMED = ("properties", "$defs", "patternProperties")
 _REFUSED = ("discriminator", "uniqueItems")
 _LISTED = ("anyOf", "oneOf", "allOf", "prefixItems")
+
+
+class ReplySchema(GenerateJsonSchema):
+    r"""Says of a number that stands in quotes that it is one: pydantic's own schema lets any text be a Decimal, or an int's key.
+
+    Example:
+        >>> from decimal import Decimal
+        >>> from pydantic import TypeAdapter
+        >>> TypeAdapter(Decimal).json_schema(schema_generator=ReplySchema)["anyOf"][1]["pattern"]
+        '^-?\\d+(\\.\\d+)?$'
+    """
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        """Generate the schema of a Decimal."""
+        made = super().decimal_schema(schema)
+        members = [{**part, "pattern": _DECIMAL} if part.get("type") == "string" else part for part in made.get("anyOf", ())]
+        return {**made, "anyOf": members} if members else made
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """Generate the schema of a dict."""
+        made = super().dict_schema(schema)
+        keys: Any = schema.get("keys_schema", {})
+        if keys.get("type") != "int" or "patternProperties" in made:
+            return made
+        return {**made, "propertyNames": {"pattern": _WHOLE}}
 
 
 def reply_schema(schema: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:

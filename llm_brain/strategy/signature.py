@@ -21,13 +21,14 @@ from llm_brain.strategy.annotations.names import signature_line, type_name
 from llm_brain.strategy.annotations.parts import expanded, substitute, type_variables, unresolved
 from llm_brain.strategy.declarations import Example, Likelihood
 from llm_brain.strategy.parameters import arguments_adapter, declared_signature, made_defaults
-from llm_brain.strategy.schemas import reply_schema, without_defaults
+from llm_brain.strategy.schemas import ReplySchema, reply_schema, without_defaults
 from llm_brain.strategy.words import explain, json_text, plain_text
 
 WRAPPER_FIELD: Final = "return_value"
 _MOST_VARIANTS: Final = 256
 _BLOCKING_ITEMS: Final = (Iterator, Generator)
 _AWAITED_ITEMS: Final = (AsyncIterator, AsyncIterable, AsyncGenerator)
+_LOOKS: Final = frozenset({"format", "maxLength", "pattern"})
 _NO_TEXTS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -192,8 +193,8 @@ class FunctionSpec:
 
     @cached_property
     def is_text(self) -> bool:
-        """Whether the answer is a plain string, which needs no JSON around it."""
-        return bare(self.returns) is str
+        """Whether the answer is a plain string, which needs no JSON around it; one that must look so or so has its schema."""
+        return bare(self.returns) is str and not _LOOKS & self._value_schema.keys()
 
     @cached_property
     def is_wrapped(self) -> bool:
@@ -204,7 +205,7 @@ class FunctionSpec:
     def _value_schema(self) -> dict[str, Any]:
         from llm_brain.strategy.texts import described
 
-        schema = self.adapter.json_schema()
+        schema = self.adapter.json_schema(schema_generator=ReplySchema)
         schema = reply_schema(described(schema, self.texts) if self.texts else schema)
         return without_defaults(schema) if mentions_hidden(self.returns) else schema
 

@@ -17,7 +17,7 @@ TYPES = """
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Annotated, Literal
 
 from helpers import Country
 from pydantic import BaseModel, Field
@@ -47,6 +47,7 @@ class Reading(TypedDict):
 
 Answer = Literal["yes", "no"]
 Names = list[str]
+Pattern = Annotated[str, Field(pattern=r"^(?=a)a$")]
 Cities = Iterator[City]
 number = 5
 """
@@ -82,6 +83,28 @@ def test_a_question_can_come_from_the_standard_input(ask: CommandLine, server: M
     [body] = server.asked
     assert "stream" not in body
     assert "What is\\nthe capital" in body["messages"][-1]["content"]
+
+
+def test_a_standard_input_in_another_encoding_is_one_line_and_status_1(ask: CommandLine, server: ModelServer) -> None:
+    result = subprocess.run(
+        [*COMMAND, "ask", "-"], input=b"\xe9t\xe9 diff\n", capture_output=True, check=False, cwd=ask.folder, env=ask.environment
+    )
+    assert result.returncode == 1
+    assert b"llm-brain: the standard input is not UTF-8 text: convert it" in result.stderr
+    assert not server.asked
+
+
+def test_a_standard_output_that_is_closed_is_one_line_and_status_1(ask: CommandLine) -> None:
+    shell = ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "ask", "hi"]
+    result = subprocess.run(shell, capture_output=True, text=True, check=False, cwd=ask.folder, env=ask.environment)
+    assert (result.returncode, result.stderr) == (1, "llm-brain: there is no standard output to write to\n")
+
+
+def test_an_answer_that_is_cut_off_names_the_option(ask: CommandLine) -> None:
+    result = ask("ask", "Tell me a long story.", "--max-tokens", "3", LLM_BRAIN_MODEL="local")
+    assert result.stderr.endswith("llm-brain: the answer was cut off after 3 tokens: raise --max-tokens\n")
+    result = ask("ask", "word " * 9000, LLM_BRAIN_MODEL="local")
+    assert "takes 8192 together: shorten the question, or lower --max-tokens (1024)" in result.stderr
 
 
 def test_what_is_said_about_the_answer_reaches_the_model(ask: CommandLine, server: ModelServer) -> None:
@@ -157,12 +180,14 @@ def test_json_tells_how_the_answer_came_about(ask: CommandLine, server: ModelSer
     ("arguments", "said"),
     [
         (["-s", "types_of_mine.py:Mod"], "did you mean 'Mood'?"),
-        (["-s", "types_of_mine.py:Xyzzy"], "it holds 'Mood', 'City', 'Point', 'Reading', 'Answer', 'Names', 'Cities'"),
+        (["-s", "types_of_mine.py:Xyzzy"], "it holds 'Mood', 'City', 'Point', 'Reading', 'Answer', 'Names', 'Pattern', 'Cities'"),
         (["-s", "types_of_mine.py:number"], "holds no type 'number'"),
         (["-s", "types_of_mine.py"], "write FILE.py:NAME"),
         (["-s", "none.py:City"], "there is no file none.py"),
         (["-s", "broken.py:City"], "broken.py, line 2, cannot be run: ZeroDivisionError"),
         (["-s", "no_python.py:City"], "no_python.py, line 1, cannot be run: SyntaxError"),
+        (["-s", "types_of_mine.py:BaseModel"], "`answer` returns BaseModel itself, which has no fields"),
+        (["-s", "types_of_mine.py:Pattern"], "the return type of `answer` cannot be used: regex parse error"),
         (["-m", "opnai:gpt"], "did you mean 'openai:gpt'?"),
         (["-m", "anthropic:claude"], "ANTHROPIC_API_KEY"),
         (["-m", "none.yaml"], "there is no config at none.yaml"),
@@ -249,6 +274,13 @@ def test_a_terminal_gets_the_value_in_colours_and_on_several_lines(ask: CommandL
         '"country": null',
         "}",
     ]
+
+
+def test_a_text_that_comes_in_pieces_is_whole_at_the_end(ask: CommandLine, server: ModelServer) -> None:
+    (ask.folder / "word.py").write_text("Word = str\n")
+    server.says = "one two three"
+    shown = at_a_terminal(ask, "ask", "Count.", "-s", "word.py:Word")
+    assert '"one two three"' in _without_colours(shown)
 
 
 def test_what_would_command_the_terminal_is_written_out(ask: CommandLine, server: ModelServer) -> None:

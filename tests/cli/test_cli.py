@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 from typer.testing import CliRunner
@@ -34,3 +35,9 @@ def test_the_command_starts_without_heavy_libraries() -> None:
         "print([name for name in ('torch', 'transformers', 'openai', 'aiohttp', 'pydantic', 'yaml') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", [["-c", "from llm_brain.cli import main; main()"], ["-m", "llm_brain"]])
+def test_the_version_is_told(command: list[str]) -> None:
+    said = subprocess.run([sys.executable, *command, "--version"], capture_output=True, text=True, check=True).stdout
+    assert said == f"llm-brain {metadata.version('llm_brain')}\n"

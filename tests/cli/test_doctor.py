@@ -165,3 +165,36 @@ def test_the_table_fits_the_terminal(fetched: CommandLine, columns: int) -> None
     assert all(len(line) <= columns for line in result.stdout.splitlines())
     assert "…" not in result.stdout
     assert "Nothing is broken." in result.stdout
+
+
+@pytest.mark.parametrize("status", [404, 200])
+def test_what_answers_without_a_list_of_models_is_marked(fetched: CommandLine, server: ModelServer, status: int) -> None:
+    server.status = status
+    told = found(fetched, OPENAI_BASE_URL=server.url, OPENAI_API_KEY="EMPTY")["servers/openai"]
+    assert told["state"] == "warning"
+    assert "up to and with /v1?" in told["told"]
+
+
+def test_an_address_that_is_none_is_broken_and_says_so(fetched: CommandLine) -> None:
+    told = found(fetched, OPENAI_BASE_URL="nonsense", status=1)["servers/openai"]
+    assert (told["state"], told["told"].partition(":")[0]) == ("broken", "OPENAI_BASE_URL holds no address")
+
+
+def test_a_home_in_which_nothing_can_be_written_is_broken(fetched: CommandLine) -> None:
+    assert found(fetched, "--offline", LLM_BRAIN_HOME="/proc/nope", status=1)["folders/models"]["state"] == "broken"
+    result = fetched("models", "fetch", LLM_BRAIN_HOME="/proc/nope")
+    assert result.returncode == 1
+    assert "the folder /proc/nope/models cannot be made" in result.stderr
+    assert "Set LLM_BRAIN_HOME" in result.stderr
+
+
+def test_a_file_of_keys_that_is_not_there_is_broken(fetched: CommandLine) -> None:
+    told = found(fetched, "--offline", LLM_BRAIN_ENV_FILE="/nope/.env", status=1)["keys/.env"]
+    assert told["told"] == "LLM_BRAIN_ENV_FILE names /nope/.env, which cannot be read"
+
+
+def test_a_key_that_cannot_be_sent_is_broken_and_not_shown(fetched: CommandLine) -> None:
+    checks = found(fetched, OPENAI_API_KEY=f"{KEY}\nmore", status=1)
+    assert "OPENAI_API_KEY holds characters that no key has" in checks["keys/OPENAI_API_KEY"]["told"]
+    assert checks["servers/openai"]["told"] == "not asked: OPENAI_API_KEY cannot be sent"
+    assert KEY not in str(checks)

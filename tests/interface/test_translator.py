@@ -73,7 +73,9 @@ def test_a_key_in_a_word_is_no_key_in_a_file_and_makes_no_warning(stage: Stage, 
     ("words", "error", "said"),
     [
         ({"provider": "opnai"}, DataError, r"LLMInterface: `provider`: input should be 'openai'.* got 'opnai'"),
-        ({"provider": "openai", "api_key": "EMPTY"}, DataError, "has to name the model"),
+        ({"provider": "openai", "api_key": "EMPTY"}, DataError, "LLMInterface: `model_name` has to name the model at 'openai'"),
+        ({"provider": ""}, DataError, "`provider`: input should be"),
+        ({"modle_name": "m"}, TypeError, r"LLMInterface.__init__\(\) got an unexpected keyword argument 'modle_name'"),
         (
             {"provider": "openai", "model_name": "m", "api_endpoint": "localhost"},
             DataError,
@@ -237,3 +239,20 @@ def test_a_key_in_a_file_works_with_a_warning_that_does_not_show_it(stage: Stage
     assert KEY not in str(told[0].message)
     interface.get_response("Hello?")
     assert stage.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_what_is_no_text_and_no_tensor_is_refused_in_words() -> None:
+    interface = LLMInterface(outputs=Labels(["yes", "no"]))
+    with pytest.raises(ArgumentError, match="the content of a message is a text, got one of type NoneType"):
+        interface.get_response(None)
+    for turn in (interface.get_embedding, interface.response_to_model_input):
+        with pytest.raises(ArgumentError, match="give one text, got one of type list"):
+            turn(["tea"])
+    with pytest.raises(ArgumentError, match="a network's output is a tensor, and this is of type list"):
+        interface.model_output_to_prompt([1, 2])
+
+
+def test_a_device_that_is_not_there_is_refused_in_words() -> None:
+    interface = LLMInterface(embedding_dim=8, outputs=Labels(["red", "blue"]))
+    with pytest.raises(ArgumentError, match="device 'cpuu' cannot be used"):
+        interface.validate_with_llm(torch.nn.Linear(8, 2), ["the sky"], "cpuu")

@@ -78,12 +78,12 @@ def test_the_default_of_a_hidden_field_is_not_shown() -> None:
 def test_a_number_in_quotes_is_a_number() -> None:
     number, text = returning(Decimal).schema["properties"]["return_value"]["anyOf"]
     assert number == {"type": "number"}
-    assert [bool(re.search(text["pattern"], said)) for said in ("19.90", "-3", "abc", "", "1.")] == [True, True, False, False, False]
+    assert [said for said in ("19.90", "-3", "abc", "", "1.") if re.search(text["pattern"], said)] == ["19.90", "-3"]
 
 
 def test_the_keys_of_a_dict_of_whole_numbers_are_whole_numbers() -> None:
     pattern = returning(dict[int, str]).schema["propertyNames"]["pattern"]
-    assert [bool(re.search(pattern, said)) for said in ("0", "-12", "1.5", "one", "007")] == [True, True, False, False, False]
+    assert [said for said in ("0", "-12", "1.5", "one", "007") if re.search(pattern, said)] == ["0", "-12"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from llm_brain.errors import DataError
 Section = TypeVar("Section", bound=BaseModel)
 
 _SECRET_ENDINGS: Final = ("key", "key_env", "token", "secret", "password")
+_EXTRA: Final = "extra inputs are not permitted"
 _MOST_PROBLEMS: Final = 5
 _KINDS: Final[Mapping[type, str]] = {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}
 
@@ -45,11 +46,15 @@ def check_section(kind: type[Section], data: Mapping[str, Any], where: str) -> S
         llm_brain.errors.DataError: config.yaml: unknown key `intervall`: did you mean `interval`?
     """
     problems = _unknown(kind, data, ())
-    if not problems:
-        try:
-            return kind.model_validate_json(json.dumps(_without_empty(data)), strict=True)
-        except ValidationError as error:
-            problems = _words(error, ())
+    try:
+        made = kind.model_validate_json(json.dumps(_without_empty(data)), strict=True)
+    except ValidationError as error:
+        told = _words(error, ())
+        # Of keys that are unknown, and have been told with the nearest one, pydantic says so once more.
+        problems += [words for words in told if _EXTRA not in words] if problems else told
+    else:
+        if not problems:
+            return made
     raise _error(where, problems)
 
 
@@ -104,7 +109,8 @@ def unknown_key(key: str, known: Iterable[str], path: tuple[str | int, ...] = ()
     """
     names = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(key.casefold(), names, n=1)
-    meant = f"did you mean `{names[near[0]]}`?" if near else f"known are {', '.join(f'`{name}`' for name in names.values())}"
+    listed = f"known are {', '.join(f'`{name}`' for name in names.values())}" if names else "there are none here"
+    meant = f"did you mean `{names[near[0]]}`?" if near else listed
     return f"unknown key `{_dotted((*path, key))}`: {meant}"
 
 
@@ -156,7 +162,8 @@ def _words(error: ValidationError, path: tuple[str | int, ...]) -> list[str]:
     for problem in error.errors(include_url=False, include_context=False):
         where = _dotted((*path, *(part for part in problem["loc"] if _is_place(part))))
         said = problem["msg"].removeprefix("Value error, ")
-        said = "is missing" if problem["type"] == "missing" else f"{said[:1].lower()}{said[1:]}{_got(where, problem['input'])}"
+        got = "" if ", got " in said else _got(where, problem["input"])  # a dataclass's own check has told what it got
+        said = "is missing" if problem["type"] == "missing" else f"{said[:1].lower()}{said[1:]}{got}"
         found.setdefault(where, f"`{where}`{' ' if problem['type'] == 'missing' else ': '}{said}")
     return list(found.values())
 

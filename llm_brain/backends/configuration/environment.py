@@ -17,6 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from llm_brain.errors import MissingKeyError
+
 ENV_FILE: Final = "LLM_BRAIN_ENV_FILE"
 """The variable that names the file to read instead of the nearest `.env`; empty, it says that none is read."""
 
@@ -132,6 +134,30 @@ def read_env_file() -> Path | None:
         return _read[place]
 
 
+def check_key(key: str, place: str) -> None:
+    r"""Refuse a key that no header of a request can hold: one that was copied with a line break, say. Never shows it.
+
+    Args:
+        key: The key.
+        place: Where it stands: the variable's name, for messages.
+
+    Raises:
+        MissingKeyError: It holds such a character.
+
+    Example:
+        >>> check_key("two\nlines", "OPENAI_API_KEY")
+        Traceback (most recent call last):
+        ...
+        llm_brain.errors.MissingKeyError: OPENAI_API_KEY holds characters that no key has (a line break, a blank, a letter ...
+    """
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        message = (
+            f"{place} holds characters that no key has (a line break, a blank, a letter that is not ASCII), and cannot be sent: "
+            "copy the key once more"
+        )
+        raise MissingKeyError(message)
+
+
 def hosting_variables() -> tuple[tuple[str, str], ...]:
     """Return the variables that make another model of the same config: keys, addresses, and where models are kept.
 
@@ -171,16 +197,19 @@ def _found() -> Path | None:
 def _take(path: Path | None) -> Path | None:
     if path is None:
         return None
-    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     try:
         with path.open(encoding="utf-8-sig") as file:
             # Without interpolation: a value could quote any other variable.
-            values = dotenv_values(stream=file, interpolate=False)
+            bindings = list(parse_stream(file))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         warnings.warn(f"{path} cannot be read, and no key is taken from it: {reason}", ConfigWarning, stacklevel=4)
         return None
+    for line in (binding.original.line for binding in bindings if binding.error):
+        warnings.warn(f"{path}, line {line}: this is no NAME=VALUE, and is left out", ConfigWarning, stacklevel=4)
+    values = {binding.key: binding.value for binding in bindings if binding.key is not None}
     keys = {name: value for name, value in values.items() if value and name.endswith(_KEYS)}
     addresses = {name: value for name, value in values.items() if value and name.endswith(_ADDRESS)}
     elsewhere = {name: [key for key in os.environ if _is_key_of(name, key)] for name in addresses}

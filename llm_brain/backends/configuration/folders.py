@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from llm_brain.backends import embedded
+from llm_brain.backends.local.files import CONFIG
 from llm_brain.errors import WeightsError
 
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?")
@@ -52,9 +53,12 @@ def local_folder(name: str) -> ModelFolder:
     fetched = _snapshot(_hub_cache() / f"models--{name.replace('/', '--')}") if _HUB_NAME.fullmatch(name) else None
     if fetched is not None:
         return ModelFolder(name, fetched)
+    what = f"holds no transformers model (no {CONFIG})" if folder.is_dir() else "is no GGUF file"
+    there = what if folder.exists() else "is not there"
+    cache = f", and the hub's cache ({_hub_cache()}) holds none of that name, which would not be fetched either"
     message = (
-        f"{folder} holds no transformers model (no config.json), and is no GGUF file: give the folder that `save_pretrained` "
-        "wrote, or a file that ends in .gguf"
+        f"there is no model {name!r} on this machine: {folder} {there}{cache if _HUB_NAME.fullmatch(name) else ''}. Give the "
+        "folder that `save_pretrained` wrote, or a GGUF file, which ends in .gguf"
     )
     raise WeightsError(message)
 

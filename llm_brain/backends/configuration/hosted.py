@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt
 from pydantic import AfterValidator
 from typing_extensions import TypedDict
 
-from llm_brain.backends.configuration.environment import ConfigWarning, read_env_file
+from llm_brain.backends.configuration.environment import ConfigWarning, check_key, read_env_file
 from llm_brain.backends.hosted.limits import Limits
 from llm_brain.errors import DataError, MissingKeyError
 from llm_brain.tracing.redaction import SHORTEST_SECRET, keep_secret
@@ -20,13 +20,23 @@ from llm_brain.tracing.redaction import SHORTEST_SECRET, keep_secret
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*_(?:API_KEY|TOKEN)")
 
 
-def _address(text: str) -> str:
+def is_address(text: str) -> bool:
+    """Tell whether a text is a server's address.
+
+    Example:
+        >>> is_address("http://127.0.0.1:8000/v1"), is_address("127.0.0.1:8000")
+        (True, False)
+    """
     try:
         parts = urlsplit(text)
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
-        is_one = False
-    if text and (not is_one or text != text.strip()):
+        return False
+    return is_one and text == text.strip()
+
+
+def _address(text: str) -> str:
+    if text and not is_address(text):
         message = "should be an address, up to and with /v1, like http://127.0.0.1:8000/v1"
         raise ValueError(message)
     return text
@@ -101,6 +111,8 @@ def with_key(arguments: dict[str, Any], where: str) -> dict[str, Any]:
         if not made["api_key"]:
             message = f"{where}: `api_key_env` names {variable}, which is not set: set it, or write it into a .env file"
             raise MissingKeyError(message)
+    if made.get("api_key"):
+        check_key(made["api_key"], variable or f"{where}: `api_key`")
     return {name: value or None if name in ("base_url", "api_key") else value for name, value in made.items()}
 
 

@@ -57,7 +57,7 @@ class Config:
     @property
     def is_embedded(self) -> bool:
         """Whether it describes the embedded model, and nothing else."""
-        said = {key: value for key, value in self.data.items() if value and key != "_partial_"}
+        said = {key: value for key, value in self.data.items() if value not in (None, {}) and key != "_partial_"}
         return said == {"_target_": "llm_brain.backends.LocalBackend", "model_id": "local"}
 
     def __repr__(self) -> str:
@@ -77,7 +77,9 @@ class Config:
         """
         if "_target_" not in self.data:
             if _SECTIONS & self.data.keys():
-                return settings_of(self.data, self.where).backend()
+                settings = settings_of(self.data, self.where)
+                settings.warn_of_sampling()
+                return settings.backend()
             message = (
                 f"{self.where}: it names no model: `_target_` is missing, which names the backend's class; a file of the "
                 "one-file form has `llm:` instead"
@@ -204,7 +206,8 @@ def _found(text: str) -> tuple[Path, dict[str, Any]]:
     names = config_names()
     if name not in names:
         near = difflib.get_close_matches(name.casefold(), names, n=1)
-        meant = f"did you mean 'config:{near[0]}'?" if near else "give one of these, or the path of a .yaml file:"
-        message = f"unknown config {name!r}: {meant} Known: {', '.join(repr(known) for known in names)}"
+        meant = f": did you mean 'config:{near[0]}'?" if near else "."
+        known = ", ".join(map(repr, names))
+        message = f"unknown config {name!r}{meant} Known: {known}; a config of your own is named by its path, which ends in .yaml"
         raise ModelNameError(message)
     return PACKAGED / f"{name}.yaml", changes

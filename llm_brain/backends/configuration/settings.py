@@ -9,18 +9,21 @@ The last two may also stand inside of `llm:`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from llm_brain.backends.configuration.checks import check_section
+from llm_brain.backends.configuration.environment import ConfigWarning
 from llm_brain.backends.configuration.hosted import ServerAddress, warn_of_key
 from llm_brain.backends.contract import LanguageBackend, Sampling
 from llm_brain.errors import DataError
 
 _STRICT: Final = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)
 _HOSTS: Final = {"openai": "openai", "huggingface": "hf-hosted", "anthropic": "anthropic"}
+_SAY_WHICH: Final = frozenset({"provider", "api_endpoint", "model_name", *_HOSTS})
 _MOVABLE: Final = ("validation", "training")
 
 
@@ -47,7 +50,8 @@ class LLMSection(BaseModel):
     """Which model answers, and how.
 
     Attributes:
-        provider: Who hosts the model; `local` is a model on this machine, and `human` a person at the terminal.
+        provider: Who hosts the model; `local` is a model on this machine, and `human` a person at the terminal. In a file that
+            says nothing of which model it is, `local`.
         api_endpoint: The server's address; empty, it is the provider's own, or the one that the environment names.
         model_name: The model, where the provider's block names none. For `local`, a transformers folder; empty, the embedded one.
         max_tokens: A reply's length limit, in tokens.
@@ -150,6 +154,20 @@ class Settings(_Sections):
         """How replies are drawn: by `temperature` and `max_tokens`."""
         return Sampling(temperature=self.llm.temperature, max_tokens=self.llm.max_tokens)
 
+    def warn_of_sampling(self) -> None:
+        """Say, where the file stands for a model alone, that its `max_tokens` and `temperature` are not that model's.
+
+        Example:
+            >>> Settings().warn_of_sampling()  # the file says nothing of them
+        """
+        idle = [f"`llm.{name}`" for name in ("max_tokens", "temperature") if name in self.llm.model_fields_set]
+        if idle:
+            message = (
+                f"{self.where}: {' and '.join(idle)} count for LLMInterface.from_config, and not where the file names a model: "
+                "typed functions have `@sampled(...)`, and `llm-brain ask` --max-tokens and --temperature"
+            )
+            warnings.warn(message, ConfigWarning, stacklevel=2)
+
     def backend(self) -> LanguageBackend:
         """Make the model that `llm:` names.
 
@@ -214,9 +232,11 @@ def settings_of(data: Mapping[str, Any], where: str) -> Settings:
         'm'
     """
     sections = dict(data)
-    llm = sections.get("llm", {})
+    llm = {} if sections.get("llm") is None else sections["llm"]
     if isinstance(llm, Mapping):
         sections["llm"] = llm = dict(llm)
+        if not _SAY_WHICH & {key for key, value in llm.items() if value or (key == "provider" and value is not None)}:
+            llm["provider"] = "local"
         for name in _MOVABLE:
             if name in llm and name in sections:
                 message = f"{where}: `{name}` stands twice, inside of `llm` and beside it: keep one of them"

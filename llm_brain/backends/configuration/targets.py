@@ -186,9 +186,9 @@ def target_of(path: object, where: str) -> Target:
     found = {**_OWN, **_registered}
     target = found.get(path) if isinstance(path, str) else None
     if target is None:
-        names = {name.rpartition(".")[2].casefold(): name for name in found}
-        last = str(path).rpartition(".")[2].casefold()
-        near = difflib.get_close_matches(last, names, n=1)
+        # Compared without what all of their names end in.
+        names = {_stem(known.path): known.path for known in found.values()}
+        near = difflib.get_close_matches(_stem(str(path)), names, n=1)
         known = sorted({known.path for known in found.values()})
         meant = f"did you mean {names[near[0]]!r}?" if near else f"known are {', '.join(known)}."
         message = (
@@ -229,6 +229,10 @@ _OWN: Final[Mapping[str, Target]] = {
     **_own("cache.recorded", "RecordedBackend", renamed={"model_id": "path"}),
 }
 _registered: Final[dict[str, Target]] = {}
+
+
+def _stem(path: str) -> str:
+    return path.rpartition(".")[2].casefold().removesuffix("backend")
 
 
 def _types(keys: type) -> dict[str, Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LARGEST_FILE: Final = 256 * 1024
 """The most bytes of a config. A long one has a few thousand."""
 
+_IN_WORDS: Final = {"but found another document": "a second document begins (`---`): keep one of them"}
 _DEEPEST: Final = 50
 _SCIENTIFIC: Final = re.compile(r"[-+]?(?:\.\d+|\d+(?:\.\d*)?)[eE][-+]?\d+")
 _INTERPOLATION: Final = re.compile(r"\$\{.*\}", re.DOTALL)
@@ -47,7 +48,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path}, line {mark.line + 1}" if mark else str(path)
-        message = f"{place}: this is no YAML that a config may hold: {error.problem or 'it cannot be read'}"
+        problem = _IN_WORDS.get(error.problem or "", error.problem or "it cannot be read")
+        message = f"{place}: this is no YAML that a config may hold: {problem}"
         raise DataError(message) from None
     except yaml.YAMLError:
         message = f"{path}: this is no YAML: it holds characters that a text has not"

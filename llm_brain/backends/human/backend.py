@@ -17,6 +17,7 @@ from llm_brain.backends.human.screen import Screen, person_console
 from llm_brain.backends.human.terminal import Shown, Terminal
 from llm_brain.backends.human.turns import GivenUp, Turn, Turns
 from llm_brain.backends.portal import in_thread
+from llm_brain.backends.validity import check_choices
 from llm_brain.errors import BackendError
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class HumanBackend(LanguageBackend):
         Raises:
             BackendError: As `chat_completion`; of kind "validation" when a line of a text is none of the options.
         """
+        check_choices(options)
         return self._choice(request, options, self._turns.draw())
 
     async def achat_completion(self, request: Request) -> Reply:
@@ -91,6 +93,7 @@ class HumanBackend(LanguageBackend):
 
     async def achoose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
         """Ask for one of the options, awaited; a cancellation takes the question back."""
+        check_choices(options)
         turn = self._turns.draw()
         try:
             return await in_thread(self._choice, request, options, turn)

@@ -43,7 +43,7 @@ _LARGEST_EXACT: Final = 2**53
 
 
 def hint(part: Part) -> str:
-    """Say what is expected.
+    """Say what is expected. Of texts that are numbers beside numbers, nothing is said: a number is what is typed.
 
     Example:
         >>> hint(Part({"type": "integer", "minimum": 1, "maximum": 5})), hint(Part({"items": {"type": "string"}}))
@@ -56,7 +56,8 @@ def hint(part: Part) -> str:
             "..." if len(part.values) > _LONGEST_LIST else ""
         )
     if len(part.alternatives) > 1:
-        return ", or ".join(dict.fromkeys(map(hint, part.alternatives)))
+        shown = [member for member in part.alternatives if not _is_number_in_quotes(member)] or part.alternatives
+        return ", or ".join(dict.fromkeys(map(hint, shown)))
     if part.kind == "list":
         # Of what the items of items are, nothing is said: a type may hold itself.
         is_told = part.rest is not None and not part.first and part.rest.kind in {"entry", "options", "object"}
@@ -268,6 +269,11 @@ def _bounds(part: Part) -> list[str]:
         told = [f"from {_number(schema['minimum'])} to {_number(schema['maximum'])}"]
     bounds = [" and ".join(told)] if told else []
     return [*bounds, f"in steps of {_number(schema['multipleOf'])}"] if "multipleOf" in schema else bounds
+
+
+def _is_number_in_quotes(part: Part) -> bool:
+    pattern = part.schema.get("pattern")
+    return pattern is not None and _matches(pattern, "-1.5") and not _matches(pattern, "a")
 
 
 def _length(part: Part) -> str:

@@ -17,11 +17,13 @@ from llm_brain.backends.asking import Asking, Awaiting, Blocking, run_now
 from llm_brain.backends.contract import Choice, Embeddings, LanguageBackend, Message, Reply, Request, Sampling
 from llm_brain.backends.embedded import MANIFEST
 from llm_brain.backends.local.batching import Batcher
+from llm_brain.backends.local.files import check_files
 from llm_brain.backends.local.jobs import Answer, Embedding, Job, Scoring, Worker, Writing
-from llm_brain.backends.local.loading import check_options
+from llm_brain.backends.local.loading import check_batch, check_device, check_options, places
 from llm_brain.backends.local.locks import ProcessLock
 from llm_brain.backends.portal import in_thread
-from llm_brain.errors import BackendError, LLMBrainError, missing_dependency
+from llm_brain.backends.validity import check_choices, check_texts
+from llm_brain.errors import BackendError, DefinitionError, LLMBrainError, missing_dependency
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +53,8 @@ class LocalBackend(LanguageBackend):
         tokenizer_kwargs: The same for the tokenizer: `chat_template`, say.
 
     Raises:
-        DefinitionError: An option is unknown or unsafe.
+        DefinitionError: An option is unknown or unsafe, or has a value that cannot be used.
+        WeightsError: The folder is not there, or a file is missing in it.
 
     Example:
         >>> from llm_brain.backends import LocalBackend, Message, Request
@@ -78,17 +81,28 @@ class LocalBackend(LanguageBackend):
         model_kwargs: Mapping[str, Any] | None = None,
         tokenizer_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
-        self.folder = Path(folder)
+        given: object = folder
+        if not isinstance(given, str | Path) or not str(given):
+            message = f"a model's folder, or its GGUF file, is a path, got {folder!r:.80}"
+            raise DefinitionError(message)
+        self.folder = Path(folder).expanduser()
         self.model_id = model_id or self.folder.name
         self.context_length = context_length
         self._device = device
         self._options = dict(model_kwargs or {}), dict(tokenizer_kwargs or {})
         check_options(*self._options)
+        check_device(device)
+        check_batch(largest_batch, context_length)
+        check_files(self.folder, **places(*self._options))
         self._loading = ProcessLock()
         self._engine: Engine | None = None
         self._grammars: GrammarCompiler | None = None
         worker = Worker(lambda: self.engine, self.model_id, largest_batch)
         self._batcher: Batcher[Job, Answer] = Batcher(worker.work, kind=type)
+
+    def __repr__(self) -> str:
+        named = "" if self.model_id == self.folder.name else f", model_id={self.model_id!r}"
+        return f"LocalBackend({str(self.folder)!r}{named})"
 
     @property
     def engine(self) -> Engine:
@@ -239,6 +253,7 @@ class LocalBackend(LanguageBackend):
         if not options:
             message = f"{self.model_id!r} was given no options to choose from"
             raise BackendError(message, kind="bad_request")
+        check_choices(options)
         prompt = self._prompt(request)
         end = [] if request.form == "completion" else self.engine.end_of_turn()
         encoded = tuple([*self.engine.encode(option), *end] for option in options)
@@ -246,6 +261,7 @@ class LocalBackend(LanguageBackend):
         return Scoring(prompt, encoded)
 
     def _to_embed(self, texts: Sequence[str]) -> list[Embedding]:
+        check_texts(texts, "texts")
         jobs = [Embedding(self.engine.encode(text)) for text in texts]
         for job in jobs:
             self._check_length(len(job.text), 0)
@@ -258,10 +274,12 @@ class LocalBackend(LanguageBackend):
 
     def _chat(self, messages: Sequence[Message]) -> list[int]:
         turns = [{"role": message.role, "content": message.content} for message in messages]
+        engine = self.engine
         try:
-            return self.engine.encode_chat(turns)
+            return engine.encode_chat(turns)
         except Exception as error:  # a chat template is a program of the model's publisher
-            message = f"{self.model_id!r} cannot take this as a chat: {error}"
+            whose = "by the chat_template of tokenizer_kwargs " if "chat_template" in self._options[1] else ""
+            message = f"{self.model_id!r} cannot take this as a chat {whose}({type(error).__name__}): {error}"
             raise BackendError(message, kind="bad_request") from error
 
     def _check_length(self, prompt: int, reply: int) -> None:
@@ -272,7 +290,7 @@ class LocalBackend(LanguageBackend):
         limit = min(own, self.context_length or own)
         if prompt + reply > limit:
             which = f"the prompt has {prompt} tokens and its reply may have {reply}" if reply else f"the text has {prompt} tokens"
-            message = f"{which}, but {self.model_id!r} takes {limit} together: shorten the arguments or the examples"
+            message = f"{which}, but {self.model_id!r} takes {limit} together: shorten the prompt"
             raise BackendError(message, kind="bad_request", code="context_length_exceeded")
 
 

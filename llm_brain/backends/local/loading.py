@@ -10,13 +10,14 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from llm_brain.backends.local.files import architecture, check_files
 from llm_brain.errors import DefinitionError, WeightsError, missing_dependency
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-MODEL_OPTIONS: Final = ("attn_implementation", "dtype", "revision", "subfolder", "use_safetensors", "variant")
+MODEL_OPTIONS: Final = ("attn_implementation", "dtype", "subfolder", "use_safetensors", "variant")
 """What `model_kwargs` may hold: options of transformers' `from_pretrained` that change how files are read, and run nothing."""
 
 TOKENIZER_OPTIONS: Final = (
@@ -26,7 +27,6 @@ TOKENIZER_OPTIONS: Final = (
     "eos_token",
     "legacy",
     "pad_token",
-    "revision",
     "subfolder",
     "unk_token",
     "use_fast",
@@ -36,6 +36,10 @@ TOKENIZER_OPTIONS: Final = (
 ATTENTIONS: Final = ("eager", "sdpa")
 """The attentions that take a mask of any form, which trees of options need; others may be fetched from the network, and run."""
 
+DEVICES: Final = ("auto", "cpu", "cuda", "hpu", "mps", "mtia", "xpu")
+"""Where can be computed, by torch's own words for it; a number may follow, as in "cuda:1"."""
+
+_SPECIAL_TOKENS: Final = ("bos_token", "eos_token", "pad_token", "unk_token")
 _KNOWN_LAYERS: Final = frozenset({"full_attention", "sliding_attention"})
 
 
@@ -68,6 +72,64 @@ def check_options(model_kwargs: Mapping[str, Any], tokenizer_kwargs: Mapping[str
         raise DefinitionError(message)
     if "dtype" in model_kwargs:
         as_dtype(model_kwargs["dtype"])
+    texts = {name: tokenizer_kwargs.get(name) for name in ("chat_template", *_SPECIAL_TOKENS)}
+    places = {"subfolder": model_kwargs.get("subfolder")}
+    for title, given in (
+        ("model_kwargs", places),
+        ("tokenizer_kwargs", {**texts, "subfolder": tokenizer_kwargs.get("subfolder")}),
+    ):
+        for name, value in given.items():
+            if not isinstance(value, str | None):
+                message = f"{title}: {name} is a text, got {value!r:.80}"
+                raise DefinitionError(message)
+
+
+def check_device(device: object) -> None:
+    """Check the form of a device's name; whether it is there, torch is asked at the first call.
+
+    Raises:
+        DefinitionError: It is none of `DEVICES`.
+
+    Example:
+        >>> check_device("cuda:1")
+        >>> check_device("cpuu")
+        Traceback (most recent call last):
+        ...
+        llm_brain.errors.DefinitionError: device 'cpuu' is not known: did you mean 'cpu'?
+    """
+    name, colon, number = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if name in DEVICES and (number.isdecimal() if colon else True):
+        return
+    message = f"device {device!r:.80} is not known: {_meant(name, DEVICES)}"
+    raise DefinitionError(message)
+
+
+def check_batch(largest_batch: object, context_length: object) -> None:
+    """Check the numbers of a backend's constructor.
+
+    Raises:
+        DefinitionError: One is no whole number, or below 1.
+
+    Example:
+        >>> check_batch(0, None)
+        Traceback (most recent call last):
+        ...
+        llm_brain.errors.DefinitionError: largest_batch is a whole number of 1 or more, got 0
+    """
+    for name, number in (("largest_batch", largest_batch), ("context_length", 1 if context_length is None else context_length)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            message = f"{name} is a whole number of 1 or more, got {number!r:.80}"
+            raise DefinitionError(message)
+
+
+def places(model_kwargs: Mapping[str, Any], tokenizer_kwargs: Mapping[str, Any]) -> dict[str, str]:
+    """Tell in which folders of a model's folder the options look for the model and for the tokenizer.
+
+    Example:
+        >>> places({"subfolder": "text"}, {})
+        {'model_in': 'text', 'tokenizer_in': ''}
+    """
+    return {"model_in": model_kwargs.get("subfolder") or "", "tokenizer_in": tokenizer_kwargs.get("subfolder") or ""}
 
 
 def as_dtype(dtype: str | torch.dtype) -> torch.dtype:
@@ -124,6 +186,9 @@ def load(
     except ImportError as error:
         raise missing_dependency("transformers", extra="local") from error
     logging.disable_progress_bar()
+    check_files(path, **places(model_kwargs, tokenizer_kwargs))
+    special = {name: tokenizer_kwargs[name] for name in _SPECIAL_TOKENS if tokenizer_kwargs.get(name) is not None}
+    tokenizer_kwargs = {name: value for name, value in tokenizer_kwargs.items() if name not in special}
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     folder, numbers = path, dict[str, Any]()
     quiet: AbstractContextManager[Any] = nullcontext()
@@ -132,6 +197,8 @@ def load(
         # As plain numbers: to compute in the file's own, transformers would fetch programs from its hub.
         numbers = {"quantization_config": GgufConfig(dequantize=True)}
         quiet = redirect_stderr(StringIO())  # the GGUF reader draws a progress bar of its own
+    else:
+        _check_architecture(path, model_kwargs.get("subfolder") or "")
     try:
         with quiet:
             tokenizer = AutoTokenizer.from_pretrained(folder, **{**tokenizer_kwargs, **safe})
@@ -142,6 +209,7 @@ def load(
     except Exception as error:  # transformers, safetensors and json raise many unrelated types for a bad file
         message = f"no model could be loaded from {path}: {error}"
         raise WeightsError(message) from error
+    _declare(tokenizer, special)
     unfit = _why_it_cannot_be_batched(model)
     if unfit:
         message = f"the model in {path} cannot be run here: {unfit}. Serve it by its own engine, and name that by base_url"
@@ -149,12 +217,40 @@ def load(
     return cast("PreTrainedModel", model), cast("PreTrainedTokenizerFast", tokenizer)
 
 
+def _check_architecture(path: Path, model_in: str) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    kind = architecture(path, model_in=model_in)
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        message = (
+            f"no model could be loaded from {path}: its architecture is {kind!r}, and the installed transformers has no causal "
+            "language model of that name. No code that comes with a model is run"
+        )
+        raise WeightsError(message)
+
+
+def _declare(tokenizer: Any, special: Mapping[str, str]) -> None:
+    """Say which tokens end a text, begin it and fill it; one that the model does not have would be made, and never come."""
+    known = tokenizer.get_vocab() if special else {}
+    for name, token in special.items():
+        if token not in known:
+            message = f"tokenizer_kwargs: {name} {token!r:.80} is no token of this model: take one of its vocabulary"
+            raise DefinitionError(message)
+    if special:
+        tokenizer.add_special_tokens(dict(special))
+
+
 def _refusal(name: str, known: Collection[str]) -> str:
     if name == "trust_remote_code":
         return f"{name!r} would run code that comes with the model: only architectures that transformers itself has are run"
+    if name == "revision":
+        return f"{name!r} says nothing of files on this machine, of which there is one: leave it out"
+    return f"{name!r} is not known: {_meant(name, known)}"
+
+
+def _meant(name: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(map(repr, known))}"
-    return f"{name!r} is not known: {meant}"
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(map(repr, known))}"
 
 
 def _why_it_cannot_be_batched(model: Any) -> str | None:

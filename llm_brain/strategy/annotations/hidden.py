@@ -192,7 +192,7 @@ def _hidden_names(kind: type, types: Mapping[str, Any]) -> frozenset[str]:
     hidden = {name for name, annotation in types.items() if hides(annotation)}
     checked: Any = kind
     if issubclass(kind, BaseModel) or is_pydantic_dataclass(kind):
-        described = checked.__pydantic_fields__.items()
+        described = getattr(checked, "__pydantic_fields__", {}).items()  # pydantic's own BaseModel has none
         hidden |= {name for name, field in described if not field.repr or field.exclude}
     if is_dataclass(kind):
         return frozenset(hidden | {field.name for field in fields(kind) if not field.repr or field.name.startswith("_")})

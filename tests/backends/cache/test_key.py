@@ -92,6 +92,9 @@ def compared(kind: Any) -> list[str]:
     return [field.name for field in fields(kind) if field.compare]
 
 
+OTHER_WORDS = {"system": "user", "user": "assistant", "assistant": "user", "chat": "completion", "completion": "chat"}
+
+
 def variants(value: Any) -> list[Any]:
     """Change each field of a dataclass in turn, and of the dataclasses in it: whichever fields there will be."""
     if is_dataclass(value) and not isinstance(value, type):
@@ -101,9 +104,9 @@ def variants(value: Any) -> list[Any]:
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int | float):
-        return [value + 1]
+        return [value + 1 if isinstance(value, int) else value / 2 or 0.5]
     if isinstance(value, str):
-        return [f"{value} more"]
+        return [OTHER_WORDS.get(value, f"{value} more")]
     return [{"changed": value is None}]
 
 

@@ -139,3 +139,20 @@ def test_a_folder_named_env_is_no_file(folder: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read_env_file() is None
+
+
+def test_a_line_that_is_none_is_told_with_the_files_name_and_the_others_are_taken(folder: Path) -> None:
+    file = folder / ".env"
+    file.write_text(f"this is = no 'line\nOPENAI_API_KEY={KEY}\n")
+    with pytest.warns(ConfigWarning, match=r"\.env, line 1: this is no NAME=VALUE, and is left out"):
+        read_env_file()
+    assert os.environ["OPENAI_API_KEY"] == KEY
+
+
+@pytest.mark.parametrize("key", ["two\nlines-of-a-key", "schl\u00fcssel-12345", "a key with blanks"])
+@pytest.mark.usefixtures("folder")
+def test_a_key_that_no_header_can_hold_is_refused_by_its_variable_and_never_shown(key: str) -> None:
+    os.environ["TOGETHER_API_KEY"] = key
+    with pytest.raises(MissingKeyError, match="TOGETHER_API_KEY holds characters that no key has") as caught:
+        resolve_model("config:openai,model_id=m,base_url=http://127.0.0.1:1/v1,api_key_env=TOGETHER_API_KEY")
+    assert key not in str(caught.value)

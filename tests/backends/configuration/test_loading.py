@@ -370,3 +370,26 @@ def test_a_config_implements_an_interface() -> None:
             raise NotImplementedError
 
     assert Parrot().say("hello") == 'words: "hello"'
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "false"])
+def test_a_batch_of_no_calls_is_refused_for_the_embedded_model_too(value: str) -> None:
+    with pytest.raises(DataError, match="largest_batch"):
+        resolve_model(f"config:embedded,largest_batch={value}")
+
+
+@pytest.mark.parametrize(("name", "meant"), [("OpenAiBackend", "llm_brain.backends.OpenAIBackend"), ("Humna", "HumanBackend")])
+def test_the_nearest_class_is_named_as_a_config_would(name: str, meant: str) -> None:
+    with pytest.raises(DataError, match=rf"did you mean '[\w.]*{meant}'"):
+        load_config({**OPENAI, "_target_": f"llm_brain.backends.{name}"})
+
+
+def test_a_class_that_is_like_no_other_has_no_nearest() -> None:
+    with pytest.raises(DataError, match=r"known are llm_brain\.backends\.AnthropicBackend, "):
+        load_config({**OPENAI, "_target_": "llm_brain.backends.CachedBackend"})
+
+
+def test_a_limit_that_cannot_be_is_told_once() -> None:
+    with pytest.raises(DataError) as caught:
+        load_config({**OPENAI, "limits": {"requests_per_minute": -5.0}})
+    assert str(caught.value).count("got") == 1

@@ -104,7 +104,8 @@ def test_the_provider_decides_the_model_and_the_key(
     monkeypatch.setenv(variable, KEY)
     backend = load_settings(file).backend()
     assert backend.model_id == model
-    assert resolve_model(file).model_id == model
+    with pytest.warns(ConfigWarning, match="LLMInterface.from_config"):
+        assert resolve_model(file).model_id == model
 
 
 def test_the_block_of_the_provider_comes_before_the_general_name() -> None:
@@ -134,7 +135,19 @@ def test_a_model_without_a_provider_is_the_shared_one(llm: dict[str, Any], name:
 
 def test_a_file_that_names_no_model_says_which_key_would() -> None:
     with pytest.raises(DataError, match=r"the mapping: `llm.openai.model_name`, or `llm.model_name`, has to name the model"):
-        load_settings({"llm": {}}).backend()
+        load_settings({"llm": {"provider": "openai"}}).backend()
+
+
+@pytest.mark.parametrize("data", [{}, {"llm": None}, {"llm": {"max_tokens": 64, "model_name": ""}}, {"validation": {}}])
+def test_a_file_that_says_nothing_of_which_model_means_the_embedded_one_as_the_constructor_does(data: dict[str, Any]) -> None:
+    assert load_settings(data).backend() is resolve_model("local")
+
+
+def test_numbers_of_a_file_that_stands_for_a_model_are_said_not_to_count(tmp_path: Path) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text("llm: {provider: local, max_tokens: 3, temperature: 0.5}")
+    with pytest.warns(ConfigWarning, match=r"one\.yaml: `llm.max_tokens` and `llm.temperature` count for LLMInterface"):
+        assert resolve_model(str(file)) is resolve_model("local")
 
 
 @pytest.mark.parametrize(
@@ -189,3 +202,11 @@ def test_settings_cannot_be_changed_by_accident() -> None:
     settings = load_settings({})
     with pytest.raises(ValidationError, match="frozen"):
         settings.llm.temperature = 1.0  # type: ignore[misc]
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(DataError) as caught:
+        load_settings({"llm": {"provider": "local", "modle_name": "m", "temperature": -3}, "validaton": {}})
+    for told in ("`validaton`: did you mean", "`llm.modle_name`: did you mean", "`llm.temperature`: input should be greater"):
+        assert told in str(caught.value)
+    assert "extra inputs" not in str(caught.value)

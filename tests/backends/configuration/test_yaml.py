@@ -63,7 +63,7 @@ def test_a_value_is_what_it_looks_like(tmp_path: Path, text: str, value: object)
         ("a: !!binary aGk=", "`a` is of type bytes"),
         ("a: !!set {x, y}", "`a` is of type set"),
         ("a: \x00", "holds characters that a text has not"),
-        ("a: 1\n---\nb: 2", "another document"),
+        ("a: 1\n---\nb: 2", "a second document begins"),
         ("a:\tb\n\tc: d", "found character"),
         ("api: ${oc.env:KEY}", "`api` is an interpolation"),
         (b"a: \xff", "is no UTF-8 text"),

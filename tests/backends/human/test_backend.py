@@ -22,7 +22,7 @@ from llm_brain import llm_strategy, typed
 from llm_brain.backends import CachedBackend, Message, Reply, Request, TracedBackend
 from llm_brain.backends.human.backend import HumanBackend
 from llm_brain.backends.human.turns import GivenUp, Turns
-from llm_brain.errors import BackendError
+from llm_brain.errors import ArgumentError, BackendError
 
 ROOT = Path(__file__).parents[3]
 QUESTION = Request((Message("user", "Which one?"),))
@@ -388,3 +388,11 @@ os._exit(0)
         os.close(reading)
         os.close(writing)
     assert printed == "'Blue.'\n"
+
+
+def test_options_that_cannot_be_told_apart_are_refused_and_the_next_question_comes() -> None:
+    person = Person("yes")
+    for options in ("ab", ["yes", "no", "yes"]):
+        with pytest.raises(ArgumentError):
+            person.backend.choose_from_options(QUESTION, options)
+    assert person.backend.choose_from_options(QUESTION, ["yes", "no"]).option == "yes"

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from typing_extensions import TypeAliasType
 
-from llm_brain.backends.human.entries import is_numbered
+from llm_brain.backends.human.entries import Misread, entered, is_numbered
 from llm_brain.backends.human.form import Form
 from llm_brain.backends.human.places import changed, find_place, places_of, removed
 from llm_brain.backends.human.questions import Question
-from llm_brain.backends.human.rules import complaint, shown_path
+from llm_brain.backends.human.rules import complaint, hint, shown_path
 from llm_brain.backends.human.schema import Part
 from llm_brain.strategy import inspect_function
 
@@ -662,3 +662,16 @@ def test_schemas_that_others_write_are_forms_too(schema: dict[str, Any]) -> None
 def test_a_reference_that_leads_nowhere_takes_anything() -> None:
     assert Form({"$ref": "#/$defs/Missing"}).answer(Script("[1]")) == [1]
     assert Form({"$ref": "#"}).answer(Script("one")) == "one"
+
+
+def test_a_decimal_is_a_number_however_many_digits_it_has() -> None:
+    part = Part(inspect_function(returning_a_price).schema["properties"]["return_value"])
+    assert hint(part) == "number"
+    assert (entered("19.9", part), entered("0.1234567890123456789012", part)) == (19.9, "0.1234567890123456789012")
+    with pytest.raises(Misread, match=r"^must be a number$"):
+        entered("abc", part)
+
+
+def returning_a_price() -> Decimal:
+    """Tell the price."""
+    raise NotImplementedError

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,10 +109,33 @@ def test_a_schema_is_enforced_and_a_bad_one_fails_its_own_caller_only(tiny: Loca
                     future.result(30)
 
 
-def test_a_folder_without_a_model_is_an_error_at_the_first_call(tmp_path: Path) -> None:
-    model = LocalBackend(tmp_path)
-    with pytest.raises(WeightsError, match="no model could be loaded"):
-        model.count_tokens("hello")
+def test_a_folder_without_a_model_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"holds no config\.json"):
+        LocalBackend(tmp_path)
+
+
+@pytest.mark.parametrize("largest_batch", [0, -1, "4", True, 2.0])
+def test_a_batch_of_no_calls_is_refused_at_once(tiny_folder: Path, largest_batch: Any) -> None:
+    with pytest.raises(DefinitionError, match="largest_batch is a whole number of 1 or more, got"):
+        LocalBackend(tiny_folder, largest_batch=largest_batch)
+
+
+def test_a_backend_says_what_it_is(tiny_folder: Path) -> None:
+    assert repr(LocalBackend(tiny_folder, model_id="tiny")) == f"LocalBackend({str(tiny_folder)!r}, model_id='tiny')"
+
+
+def test_what_fails_while_a_model_is_loaded_is_not_blamed_on_the_chat(tiny_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_folder, tmp_path, dirs_exist_ok=True)
+    with (tmp_path / "model.safetensors").open("r+b") as weights:
+        weights.truncate(1000)
+    with pytest.raises(WeightsError, match=r"^no model could be loaded"):
+        LocalBackend(tmp_path).chat_completion(chat("hi"))
+
+
+def test_a_chat_template_of_the_callers_own_that_fails_is_named(tiny_folder: Path) -> None:
+    broken = LocalBackend(tiny_folder, tokenizer_kwargs={"chat_template": "{% for"})
+    with pytest.raises(BackendError, match="by the chat_template of tokenizer_kwargs"):
+        broken.chat_completion(chat("hi"))
 
 
 def test_other_weights_in_the_same_folder_are_another_model(tiny_folder: Path, tmp_path: Path) -> None:

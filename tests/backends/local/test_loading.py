@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ from llm_brain.errors import DefinitionError, WeightsError
         ({"model_kwargs": {"dtype": "float23"}}, "'float23' is no number format"),
         ({"model_kwargs": {"dtype": "int8"}}, "'int8' is no number format"),
         ({"model_kwargs": {"dtype": 32}}, "32 is no number format"),
+        ({"model_kwargs": {"revision": "main"}}, "'revision' says nothing of files on this machine"),
+        ({"tokenizer_kwargs": {"chat_template": 5}}, "chat_template is a text, got 5"),
+        ({"device": "cpuu"}, "did you mean 'cpu'"),
+        ({"device": 0}, "device 0 is not known"),
     ],
 )
 def test_an_option_that_is_unknown_or_unsafe_is_refused_at_once(tmp_path: Path, options: dict[str, Any], why: str) -> None:
@@ -43,7 +48,7 @@ def test_an_option_that_is_unknown_or_unsafe_is_refused_at_once(tmp_path: Path, 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", torch.float32])
 def test_an_option_is_what_the_model_is_loaded_with(tiny_folder: Path, attention: str, dtype: Any) -> None:
-    model = LocalBackend(tiny_folder, model_kwargs={"dtype": dtype, "attn_implementation": attention, "revision": "main"})
+    model = LocalBackend(tiny_folder, model_kwargs={"dtype": dtype, "attn_implementation": attention})
     assert model.engine.model.dtype == (torch.bfloat16 if dtype == "bfloat16" else torch.float32)
     assert len(model.chat_completion(Request((Message("user", "Hi"),), Sampling(max_tokens=3))).text) <= 3
 
@@ -57,9 +62,42 @@ def test_another_chat_template_makes_other_prompts_and_another_model(tiny_folder
 
 
 def test_a_device_that_is_not_there_is_an_error_at_the_first_call(tiny_folder: Path) -> None:
-    for device in ("nonsense", "cuda:99"):
-        with pytest.raises(DefinitionError, match=f"device '{device}' cannot be used"):
-            LocalBackend(tiny_folder, device=device).count_tokens("hello")
+    with pytest.raises(DefinitionError, match="device 'cuda:99' cannot be used"):
+        LocalBackend(tiny_folder, device="cuda:99").count_tokens("hello")
+
+
+@pytest.mark.parametrize("name", ["some/thing", "no.gguf", "/nope"])
+def test_a_folder_that_is_not_there_is_refused_before_anything_else_is_asked(name: str) -> None:
+    with pytest.raises(WeightsError, match=f"there is neither a folder nor a file '{name}'"):
+        LocalBackend(name)
+
+
+def test_no_name_at_all_is_not_the_working_folder(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_folder)
+    with pytest.raises(DefinitionError, match="is a path, got ''"):
+        LocalBackend("")
+
+
+@pytest.mark.parametrize(
+    ("missing", "why"),
+    [
+        ("config.json", r"holds no config\.json"),
+        ("model.safetensors", "holds no weights"),
+        ("tokenizer.json", "holds no tokenizer"),
+    ],
+)
+def test_a_file_that_a_folder_lacks_is_named(tiny_folder: Path, tmp_path: Path, missing: str, why: str) -> None:
+    shutil.copytree(tiny_folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / missing).unlink()
+    with pytest.raises(WeightsError, match=why):
+        LocalBackend(tmp_path)
+
+
+def test_a_token_that_a_model_does_not_have_ends_nothing(tiny_folder: Path) -> None:
+    with pytest.raises(DefinitionError, match="eos_token 'nosuch' is no token of this model"):
+        LocalBackend(tiny_folder, tokenizer_kwargs={"eos_token": "nosuch"}).count_tokens("hello")
+    other = LocalBackend(tiny_folder, tokenizer_kwargs={"eos_token": "!"})
+    assert other.engine.end_of_turn() == other.engine.encode("!")
 
 
 def test_code_that_lies_beside_a_model_is_not_run(tiny_folder: Path, tmp_path: Path) -> None:
@@ -69,7 +107,7 @@ def test_code_that_lies_beside_a_model_is_not_run(tiny_folder: Path, tmp_path: P
     config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModelForCausalLM": "mine.Model"}}
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n", encoding="utf-8")
-    with pytest.raises(WeightsError, match="no model could be loaded"):
+    with pytest.raises(WeightsError, match="its architecture is 'mine', and the installed transformers has no"):
         LocalBackend(tmp_path).count_tokens("hello")
     assert not (tmp_path / "ran").exists()
     assert "mine" not in sys.modules
