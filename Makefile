@@ -26,10 +26,10 @@ export NO_MKDOCS_2_WARNING := 1
 pip_install = $(BIN)/python -m pip install --constraint constraints.txt $(1) >> $(VENV)/install.log 2>&1 \
 	|| { tail -n 60 $(VENV)/install.log >&2; echo "pip failed: the whole log is $(VENV)/install.log" >&2; exit 1; }
 
-.PHONY: help demo test test-slow test-servers check format bench docs install model clean
+.PHONY: help demo test test-slow test-servers test-collectors check format bench docs install model clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) model ## Set everything up and run the mood example: no key needed
 	@$(BIN)/python -m examples.mood.demo
@@ -43,6 +43,10 @@ test-slow: $(DEV) model ## Run the slow tests too
 test-servers: $(DEV) model ## Run the tests against real servers, installed once into .servers/
 	@$(BIN)/python -m tests.servers_real.environments
 	@$(BIN)/python -m pytest -m slow tests/servers_real
+
+test-collectors: $(DEV) ## Run the tests against real OpenTelemetry collectors, installed once into .servers/
+	@$(BIN)/python -m tests.collectors_real.environments
+	@$(BIN)/python -m pytest -m slow tests/collectors_real
 
 check: $(DEV) ## Check style, types, the floors and the documentation
 	@$(BIN)/ruff check .

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> Path:
@@ -26,12 +29,38 @@ def write_atomically(path: Path | str, content: str | bytes) -> Path:
         ...     write_atomically(f"{folder}/report.html", "<p>done").read_text()
         '<p>done'
     """
+    with open_atomically(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+    return Path(path)
+
+
+@contextmanager
+def open_atomically(path: Path | str) -> Iterator[BinaryIO]:
+    """Open a file to be written piece by piece: it is at `path` once the block ends, and nothing is if it raises.
+
+    Args:
+        path: Where to. Missing folders are made.
+
+    Yields:
+        The file, for bytes.
+
+    Raises:
+        OSError: The file could not be written. What was at `path` before is still there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open_atomically(f"{folder}/pieces.txt") as file:
+        ...         _ = file.write(b"one "), file.write(b"two")
+        ...     Path(folder, "pieces.txt").read_text()
+        'one two'
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -39,7 +68,6 @@ def write_atomically(path: Path | str, content: str | bytes) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
-    return path
 
 
 def _sync_folder(folder: Path) -> None:

@@ -96,6 +96,31 @@ class DataError(LLMBrainError, ValueError):
     """
 
 
+class CollectorError(LLMBrainError):
+    """An OpenTelemetry collector cannot be reached, or takes no spans. They are still in the run's folder.
+
+    Attributes:
+        retryable: Whether the same spans may be taken later.
+        status: The HTTP status, where there was an answer.
+        sent: How many spans it had taken until then.
+        rejected: How many it had refused.
+
+    Example:
+        >>> error = CollectorError("the collector answered 401: give it a key", status=401)
+        >>> error.retryable, error.status, error.sent
+        (False, 401, 0)
+    """
+
+    def __init__(
+        self, message: str, *, retryable: bool = False, status: int | None = None, sent: int = 0, rejected: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.status = status
+        self.sent = sent
+        self.rejected = rejected
+
+
 class CheckpointError(LLMBrainError):
     """A checkpoint is foreign, damaged, or of another shape than the brain that should take it.
 

@@ -39,7 +39,7 @@ from llm_brain._atomic import write_atomically
 from llm_brain.backends import CachedBackend, LanguageBackend, LocalBackend, TracedBackend, resolve_model
 from llm_brain.errors import ModelNameError
 from llm_brain.optimize import Study
-from llm_brain.tracing import WandbRun, read_spans
+from llm_brain.tracing import WandbRun
 from llm_brain.training import TokenReader, read_messages
 
 HERE = Path(__file__).parent
@@ -83,7 +83,7 @@ def run_demo(run: Path, trials: int, console: Console) -> Summary:
         school = open_school(model, pool, display.stage)
         school.pairs.save(run / "pairs.jsonl")
         tokens = TokenReader.from_folder(local.folder)
-        study = tune(school, tokens, model, run=run, trials=trials, display=display, wandb=wandb)
+        study = tune(school, tokens, model, run=run, trials=trials, display=display)
         student = Student.load(best_folder(study, run) / "student", tokens)
         student.save(run / "brain")
         answers = answer_gold(school, student, gold, display)
@@ -104,7 +104,6 @@ def run_demo(run: Path, trials: int, console: Console) -> Summary:
         )
         write_page(summary, school=school, study=study, answers=answers, gold=gold, run=run)
         wandb.summary(vars(summary))
-        wandb.replay_calls(read_spans(run))
     save_summary(summary, run)
     print_summary(summary, run, console)
     return summary
@@ -118,18 +117,12 @@ def tune(
     run: Path,
     trials: int,
     display: Display,
-    wandb: WandbRun,
 ) -> Study[Any, Any, Any]:
     """Let the optimiser try trainings, and the language model reflect on each."""
     epochs = TrainingSettings().epochs
 
     def task(knobs: Knobs, number: int) -> TrialResult:
-        shown = display.training(f"trial {number}: training the brain", epochs)
-
-        def on_epoch(metrics: dict[str, float]) -> None:
-            shown(metrics)
-            wandb.log({f"trial {number}/{name}": value for name, value in metrics.items()}, step=int(metrics["step"]))
-
+        on_epoch = display.training(f"trial {number}: training the brain", epochs)
         return train_student(school, tokens, knobs, run / "trials" / str(number), on_epoch)
 
     optimizer = LLMOptimizer(

@@ -2,6 +2,7 @@
 
     ask       one question, and its answer as text or as a checked value (schema_file: the type that it is checked against)
     models    which models there are, and fetching the embedded one
+    traces    what a run did: which runs there are, sums, a span as text, a page, a collector
     doctor    what is installed and set up, and whether it works (checks: what is looked at)
     table     what lists look like on a terminal
 
@@ -20,6 +21,7 @@ import typer
 from llm_brain.cli.ask import ask
 from llm_brain.cli.doctor import doctor
 from llm_brain.cli.models import models
+from llm_brain.cli.traces import traces
 from llm_brain.errors import LLMBrainError
 
 
@@ -49,6 +51,7 @@ def root(
 app.command()(ask)
 app.add_typer(models, name="models")
 app.command()(doctor)
+app.add_typer(traces, name="traces")
 
 
 def main() -> None:

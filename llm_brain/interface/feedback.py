@@ -25,8 +25,8 @@ from llm_brain.interface.plan import Plan
 from llm_brain.interface.progress import shown_epochs
 from llm_brain.interface.validation import Encode, Validation, device_of, modes_kept, output_tensor
 from llm_brain.interface.vectors import Vectors
-from llm_brain.tracing.names import METRIC, STEP
-from llm_brain.tracing.spans import span
+from llm_brain.tracing.names import EPOCH_KIND, KIND, METRIC, STEP, STEP_KIND
+from llm_brain.tracing.spans import Span, span
 from llm_brain.training.objectives import leave_one_out_advantages
 
 
@@ -143,11 +143,9 @@ class FeedbackTraining:
         with modes_kept(self.model), shown_epochs(self.plan.epochs, shown=progress) as tell:
             self.model.train()
             for epoch in range(1, self.plan.epochs + 1):
-                with span("training epoch", {STEP: self.step}) as here:
+                with span("training epoch", {KIND: EPOCH_KIND, STEP: self.step}) as here:
                     result = self._epoch(epoch, validate)
-                    for field in fields(result):
-                        if getattr(result, field.name) is not None:
-                            here.set(f"{METRIC}.{field.name}", getattr(result, field.name))
+                    _tell_metrics(here, **{field.name: getattr(result, field.name) for field in fields(result)})
                 history.append(result)
                 tell(str(result))
         return history
@@ -158,7 +156,9 @@ class FeedbackTraining:
         losses, entropies = 0.0, 0.0
         judged: list[Judgement] = []
         for batch in self._batches():
-            loss, entropy, judgements = self._step(batch)
+            with span("training step", {KIND: STEP_KIND, STEP: self.step}) as here:
+                loss, entropy, judgements = self._step(batch)
+                _tell_metrics(here, loss=loss, reward=average(judgements), entropy=entropy if judgements else None)
             losses += loss * len(batch)
             entropies += entropy * len(batch)
             judged += judgements
@@ -266,3 +266,9 @@ def policy_loss(log_probabilities: Tensor, rewards: Tensor, known: Tensor) -> Te
     """
     measured = known & (known.sum(dim=1, keepdim=True) > 1)
     return -(leave_one_out_advantages(rewards, known) * log_probabilities).sum() / measured.sum().clamp_min(1)
+
+
+def _tell_metrics(here: Span, **metrics: float | None) -> None:
+    for name, value in metrics.items():
+        if value is not None:
+            here.set(f"{METRIC}.{name}", value)

@@ -24,6 +24,8 @@ from llm_brain.strategy.asynchronous import AsyncTypedFunction
 from llm_brain.strategy.function import TypedFunction
 from llm_brain.strategy.mapping import concerns_all_calls
 from llm_brain.strategy.selection import selected_implementation
+from llm_brain.tracing.names import ARGUMENTS, EVALUATION_KIND, KIND, SCORE
+from llm_brain.tracing.spans import span
 
 Evaluate: TypeAlias = Callable[[str, str], "Evaluation | float"]
 OnFailure: TypeAlias = Literal["skip", "raise"]
@@ -202,18 +204,25 @@ class Judge:
     def _ask(self, task: str, output: str) -> _Outcome:
         if self._final is not None:
             return _Outcome(Judgement(task, output, None, error=self._final), 0, 0.0)
-        calls, cost = 1, None  # of what is no typed function nobody knows what it costs
         try:
-            if isinstance(self._evaluate, TypedFunction):
-                details = self._evaluate.with_details(task, output)
-                value, calls, cost = details.value, 0 if details.cached else details.attempts, details.cost
-            else:
-                value = self._evaluate(task, output)
-            score, reason = _score(value)
+            with span("evaluation", {KIND: EVALUATION_KIND}) as here:
+                here.content(ARGUMENTS, {"task": task, "output": output})
+                outcome = self._evaluated(task, output)
+                here.set(SCORE, outcome.judgement.score)
         except (BackendError, MissingKeyError) as error:
             if concerns_all_calls(error):
                 self._final = error
             return _Outcome(Judgement(task, output, None, error=error), *self._took(error))
+        return outcome
+
+    def _evaluated(self, task: str, output: str) -> _Outcome:
+        calls, cost = 1, None  # of what is no typed function nobody knows what it costs
+        if isinstance(self._evaluate, TypedFunction):
+            details = self._evaluate.with_details(task, output)
+            value, calls, cost = details.value, 0 if details.cached else details.attempts, details.cost
+        else:
+            value = self._evaluate(task, output)
+        score, reason = _score(value)
         return _Outcome(Judgement(task, output, score, reason), calls, cost)
 
     def _took(self, error: BackendError | MissingKeyError) -> tuple[int, float | None]:

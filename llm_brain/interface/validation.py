@@ -13,7 +13,7 @@ from llm_brain.errors import ArgumentError
 from llm_brain.interface.judging import Judge, Judgement, average
 from llm_brain.interface.outputs import Outputs
 from llm_brain.interface.vectors import Vectors
-from llm_brain.tracing.names import SCORE
+from llm_brain.tracing.names import KIND, SCORE, VALIDATION_KIND
 from llm_brain.tracing.spans import span
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def validate(
         1.0
     """
     place = device_of(model) if device is None else checked_device(device)
-    with span("validation") as here:
+    with span("validation", {KIND: VALIDATION_KIND}) as here:
         answers: list[str] = []
         with evaluating(model):
             for batch in inputs.split(_BATCH):

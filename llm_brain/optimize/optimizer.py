@@ -27,7 +27,7 @@ from llm_brain.optimize.proposals import draw, is_turn_of_model, usable
 from llm_brain.optimize.space import point, search_space
 from llm_brain.optimize.study import Study, Trial
 from llm_brain.strategy.decorator import llm_strategy
-from llm_brain.tracing.names import HYPERPARAMETERS, PROPOSER, SCORE, TRIAL
+from llm_brain.tracing.names import HYPERPARAMETERS, KIND, PROPOSER, SCORE, STUDY_KIND, TRIAL, TRIAL_KIND
 from llm_brain.tracing.spans import span
 
 SCHEMA = 1
@@ -118,18 +118,22 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         """
         if not self._journal.events:
             self._journal.append("study", **self._description())
-        for number in range(trials):
-            with span("trial", {TRIAL: number}) as recorded:
-                trial = self._proposed(number)
-                recorded.set(PROPOSER, trial.proposer)
-                recorded.content(HYPERPARAMETERS, trial.run.hyperparameters)
-                if not trial.finished:
-                    self._run(trial)
-                if trial.reflection is None and not self._is_reflected(number):
-                    self._reflect(trial)
-                recorded.set(SCORE, trial.run.score)
-            on_trial(trial)
+        with span("study", {KIND: STUDY_KIND}):
+            for number in range(trials):
+                on_trial(self._trial(number))
         return self.study
+
+    def _trial(self, number: int) -> Trial[Parameters, Result, Hyperparameters]:
+        with span("trial", {KIND: TRIAL_KIND, TRIAL: number}) as recorded:
+            trial = self._proposed(number)
+            recorded.set(PROPOSER, trial.proposer)
+            recorded.content(HYPERPARAMETERS, trial.run.hyperparameters)
+            if not trial.finished:
+                self._run(trial)
+            if trial.reflection is None and not self._is_reflected(number):
+                self._reflect(trial)
+            recorded.set(SCORE, trial.run.score)
+        return trial
 
     def _proposed(self, number: int) -> Trial[Parameters, Result, Hyperparameters]:
         if number < len(self.study.trials):

@@ -12,7 +12,7 @@ from llm_brain.strategy.annotations.hidden import hides
 from llm_brain.strategy.hiding import PLAIN, without_hidden
 from llm_brain.strategy.implementation import Details, Implementation
 from llm_brain.strategy.signature import FunctionSpec
-from llm_brain.tracing.names import ARGUMENTS, ATTEMPTS, FUNCTION, REPAIRED, VALUE
+from llm_brain.tracing.names import ARGUMENTS, ATTEMPTS, FUNCTION, FUNCTION_KIND, KIND, REPAIRED, VALUE
 from llm_brain.tracing.spans import Span, span
 from llm_brain.tracing.streams import inside
 
@@ -103,6 +103,7 @@ async def _parts(call: BoundCall, here: Span, *, awaited: bool) -> AsyncGenerato
 def _span(call: BoundCall) -> Span:
     here = span(call.spec.qualified_name)
     if here.recording:
+        here.set(KIND, FUNCTION_KIND)
         here.set(FUNCTION, call.spec.qualified_name)
         types = call.spec.parameters
         shown = {name: _sayable(value, types.get(name)) for name, value in call.arguments.items() if not hides(types.get(name))}

@@ -194,7 +194,7 @@ class ModelImplementation:
             so_far = SoFar()
             await tried.asks(request, asking)
             try:
-                async with aclosing(growing_values(spec, asking.stream(request), so_far)) as values:
+                async with aclosing(growing_values(spec, tried.asking_for(asking.stream(request)), so_far)) as values:
                     async for value in values:
                         yield value
                 if spec.is_text and so_far.is_cut and not self.accept_cut_text:
@@ -249,7 +249,8 @@ class ModelImplementation:
         request = first
         while True:
             try:
-                return await asking.choose(request, texts)
+                with tried.asking():
+                    return await asking.choose(request, texts)
             except ReplyError as error:
                 tried.failed(error)
                 if len(tried.failures) == self.max_attempts or first.form == "completion":
@@ -273,7 +274,8 @@ class ModelImplementation:
         while True:
             await tried.asks(request, asking)
             try:
-                reply = await asking.chat(request)
+                with tried.asking():
+                    reply = await asking.chat(request)
             except BackendError as error:
                 raise tried.extended(error) from None
             tried.took(reply)

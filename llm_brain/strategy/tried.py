@@ -1,18 +1,27 @@
-"""What a typed call has asked for so far: replies that did not fit, tokens, money; and the error when it was all in vain."""
+"""What a typed call has asked for so far: replies that did not fit, tokens, money; and the error when it was all in vain.
+
+Each question after the first is a span in the trace, with what did not fit before it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, TypeVar
 
 from llm_brain.attempts import Attempt, Usage
 from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply, Request
 from llm_brain.errors import BackendError, ReplyError
+from llm_brain.tracing.names import ATTEMPT, KIND, REASON, REPAIR_KIND
+from llm_brain.tracing.spans import Span, span
+from llm_brain.tracing.streams import inside
 
 if TYPE_CHECKING:
     from llm_brain.backends.asking import Asking
     from llm_brain.strategy.parsing import Unparsable
     from llm_brain.strategy.signature import FunctionSpec
+
+Item = TypeVar("Item")
 
 
 class Tried:
@@ -65,6 +74,14 @@ class Tried:
         """Let nobody keep the replies to a call that failed."""
         for request in self._asked:
             await asking.forget(request, None)
+
+    def asking(self) -> AbstractContextManager[object]:
+        """Be inside the span of the next question, where it is not the first."""
+        return self._repair() if self.failures else nullcontext()
+
+    def asking_for(self, pieces: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
+        """Go through what the next question gives, inside its span where it is not the first."""
+        return inside(self._repair(), pieces) if self.failures else pieces
 
     def took(self, answer: Reply | Choice) -> None:
         """Add what an answer took."""
@@ -119,6 +136,11 @@ class Tried:
         conversation: Sequence[Message] = (*request.messages, Message("assistant", raw))
         invalid = None if last is None else last.value
         return ReplyError(message, raw=raw, attempts=self.attempts, usage=self.usage, conversation=conversation, invalid=invalid)
+
+    def _repair(self) -> Span:
+        here = span("repair", {KIND: REPAIR_KIND, ATTEMPT: len(self.failures) + 1})
+        here.content(REASON, str(self.failures[-1]))
+        return here
 
     def _unfit(self, attempt: Attempt) -> None:
         self.failures.append(attempt)

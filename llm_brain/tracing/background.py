@@ -2,7 +2,8 @@
 
     submit -> a bounded queue -> one daemon thread -> the job
 
-A job that fails or finds no room is counted, and the first one is told.
+A job that fails or finds no room is counted, and the first one is told. Between jobs the thread has something of its own to
+do, where it was given something.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from collections.abc import Callable
 from llm_brain.tracing.notice import notice
 
 Job = Callable[[], object]
+Errand = Callable[[], bool]
+"""A piece of work that comes back from time to time; it tells whether there is more of it to be done at once."""
+_JOBS_IN_A_ROW = 1_000
 
 
 class Background:
@@ -34,7 +38,7 @@ class Background:
         >>> done: list[int] = []
         >>> background = Background("the list")
         >>> for number in range(3):
-        ...     background.submit(lambda number=number: done.append(number))
+        ...     taken = background.submit(lambda number=number: done.append(number))
         >>> background.close(timeout=1.0)
         True
         >>> done, background.lost
@@ -46,22 +50,41 @@ class Background:
         self._name = name
         self._patience = patience
         self._stalled = False
+        self._errand: Errand | None = None
+        self._every = 0.0
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._jobs: queue.Queue[Job | None] = queue.Queue(room)
         self._thread = threading.Thread(target=self._run, name=f"llm_brain {name}", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job) -> None:
-        """Hand a job over. Returns at once, or after `patience` seconds when there is no room."""
-        if os.getpid() != self._process:  # a fork took the queue but not the thread
+    @property
+    def is_here(self) -> bool:
+        """Whether the thread is in this process, and not in the one that this one was forked from."""
+        return os.getpid() == self._process
+
+    def submit(self, job: Job) -> bool:
+        """Hand a job over. Returns at once, or after `patience` seconds when there is no room.
+
+        Returns:
+            Whether it was taken.
+        """
+        if not self.is_here:  # a fork took the queue but not the thread
             self.lose("it belongs to the process that this one was forked from")
-            return
+            return False
         try:
             self._jobs.put(job, block=not self._stalled, timeout=self._patience)
         except queue.Full:
             self._stalled = True
             self.lose("it does not keep up")
+            return False
+        return True
+
+    def between_jobs(self, errand: Errand | None, every: float = 1.0) -> None:
+        """Do something between jobs from now on, `every` so many seconds; or nothing any more."""
+        self._every = every
+        self._errand = errand
+        self.submit(_nothing)  # the thread may be waiting for a job
 
     def close(self, timeout: float) -> bool:
         """Wait until all jobs are done, at most `timeout` seconds, and end the thread.
@@ -69,7 +92,7 @@ class Background:
         Returns:
             Whether all of them were done.
         """
-        if os.getpid() != self._process:
+        if not self.is_here:
             return False
         deadline = time.monotonic() + timeout
         try:
@@ -90,10 +113,35 @@ class Background:
         if first:
             notice(f"{self._name} is losing data, and the run goes on: {reason}")
 
+    def do(self, job: Job) -> object:
+        """Do a job on the thread that asks for it; if it fails, it is counted and nothing is raised."""
+        try:
+            return job()
+        except BaseException as error:  # a sink may even call `sys.exit`, which is one more failure here
+            self.lose(f"{type(error).__name__}: {error}")
+            return None
+
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        due, done = time.monotonic(), 0
+        while True:
+            wait = None if self._errand is None else max(0.0, due - time.monotonic())
             try:
-                job()
-            except BaseException as error:  # a sink may even call `sys.exit`, which is one more failure here
-                self.lose(f"{type(error).__name__}: {error}")
-            self._stalled = False
+                # Jobs come first, as there is only so much room for them; an errand can wait, but not for ever.
+                job = self._jobs.get(block=wait is None or wait > 0, timeout=wait)
+            except queue.Empty:
+                job, done = None, _JOBS_IN_A_ROW
+            else:
+                if job is None:
+                    return
+                done += 1
+                self.do(job)
+                self._stalled = False
+            errand = self._errand
+            if errand is not None and done >= _JOBS_IN_A_ROW and time.monotonic() >= due:
+                done = 0
+                more = self.do(errand)
+                due = time.monotonic() + (0.0 if more else self._every)
+
+
+def _nothing() -> None:
+    return

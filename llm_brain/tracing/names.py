@@ -5,7 +5,8 @@ knows what it is shown. Write attributes with these constants, never with a stri
 
 In the order of a call: what was asked, what came back, what was said (written with `Span.content`, hence only where
 contents are captured), which typed function asked and how the reply became a value, and where in training or in a study
-it happened. Last, the well-known values of `OPERATION_NAME`.
+it happened. Last, the well-known values of `OPERATION_NAME`, and those of `KIND`, by which sums are made: a span without a
+kind is the user's own work.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Final
 
 SCHEMA_VERSION: Final = 1
 """The version of a span's line in the file. A reader refuses a line of a later version."""
+
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
+"""The version of OpenTelemetry's conventions that the `gen_ai.*` names are from; collectors are told it."""
 
 OPERATION_NAME: Final = "gen_ai.operation.name"
 REQUEST_MODEL: Final = "gen_ai.request.model"
@@ -30,14 +34,18 @@ OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
 ERROR_TYPE: Final = "error.type"
+HTTP_STATUS: Final = "http.response.status_code"
 
 INPUT_MESSAGES: Final = "gen_ai.input.messages"
 OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 
+KIND: Final = "llm_brain.kind"
 FUNCTION: Final = "llm_brain.function"
 ARGUMENTS: Final = "llm_brain.arguments"
 VALUE: Final = "llm_brain.value"
 CACHED: Final = "llm_brain.cached"
+ATTEMPT: Final = "llm_brain.attempt"
+REASON: Final = "llm_brain.reason"
 ATTEMPTS: Final = "llm_brain.attempts"
 REPAIRED: Final = "llm_brain.repaired"
 FAULT: Final = "llm_brain.fault"
@@ -59,3 +67,23 @@ METRIC: Final = "llm_brain.metric"
 CHAT: Final = "chat"
 TEXT_COMPLETION: Final = "text_completion"
 EMBEDDINGS: Final = "embeddings"
+
+FUNCTION_KIND: Final = "function"
+"""One call of a typed function."""
+REPAIR_KIND: Final = "repair"
+"""One more question, after a reply that did not fit; `ATTEMPT` counts from 2, `REASON` is what did not fit."""
+CALL_KIND: Final = "call"
+"""One call of a model. Tokens, cost and whether it was cached stand here and nowhere else, so that they may be added up."""
+ATTEMPT_KIND: Final = "attempt"
+"""One request to a server, where a call needed more than one; `ATTEMPT` counts from 1."""
+EPOCH_KIND: Final = "epoch"
+STEP_KIND: Final = "step"
+"""One update of a network."""
+VALIDATION_KIND: Final = "validation"
+EVALUATION_KIND: Final = "evaluation"
+"""One answer of a network, judged."""
+TRIAL_KIND: Final = "trial"
+STUDY_KIND: Final = "study"
+SCAN_KIND: Final = "scan"
+RETRIEVAL_KIND: Final = "retrieval"
+RUN_KIND: Final = "run"

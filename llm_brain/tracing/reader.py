@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic_core import from_json
 
 from llm_brain.errors import DataError
 from llm_brain.tracing import names
@@ -27,7 +28,7 @@ class SpanRecord:
         error: `{"type": ..., "message": ...}` where `status` is `"error"`.
 
     Example:
-        >>> asked = {"gen_ai.request.model": "smollm2"}
+        >>> asked = {"llm_brain.kind": "call", "gen_ai.request.model": "smollm2"}
         >>> one = SpanRecord("a1", "b2", None, "chat", 0, 1_500_000_000, "ok", asked)
         >>> one.seconds, one.is_call
         (1.5, True)
@@ -49,17 +50,22 @@ class SpanRecord:
         return (self.end_ns - self.start_ns) / 1e9
 
     @property
+    def kind(self) -> str | None:
+        """What it is, as one of the kinds in `names`; None of the user's own work."""
+        kind = self.attributes.get(names.KIND)
+        return kind if isinstance(kind, str) else None
+
+    @property
     def is_call(self) -> bool:
-        """Whether it is a call of a language model: it names the model that was asked for."""
-        return names.REQUEST_MODEL in self.attributes
+        """Whether it is one call of a model."""
+        return self.kind == names.CALL_KIND
 
 
 def read_spans(run_folder: Path | str) -> Iterator[SpanRecord]:
     """Read the spans of a run, one line at a time: file by file, and in each file in the order in which they ended.
 
-    A last line that was cut off is skipped in silence: its process was killed, or is writing it now. Other lines that
-        are not spans are
-    skipped with one warning that counts them.
+    A last line that was cut off is skipped in silence: its process was killed, or is writing it now. Other lines that are not
+    spans are skipped with one warning that counts them.
 
     Args:
         run_folder: The folder that was given to `record`.
@@ -80,7 +86,7 @@ def read_spans(run_folder: Path | str) -> Iterator[SpanRecord]:
     if not folder.is_dir():
         message = f"no run is recorded in {folder}: there is no such folder"
         raise DataError(message)
-    return _read(sorted((folder / SPANS_FOLDER).glob("*.jsonl"), key=_began))
+    return _read(sorted((folder / SPANS_FOLDER).glob("*.jsonl"), key=began))
 
 
 @dataclass(slots=True)
@@ -154,23 +160,22 @@ def summarize(spans: Iterable[SpanRecord]) -> list[NameSummary]:
     return sorted(by_name.values(), key=lambda summary: (-summary.seconds, summary.name))
 
 
-def _read(files: Iterable[Path]) -> Iterator[SpanRecord]:
-    for path in files:
-        foreign = 0
-        with path.open("rb") as lines:
-            for line in lines:
-                one = _parse(line, path)
-                if one is not None:
-                    yield one
-                elif line.endswith(b"\n") and line.strip():
-                    foreign += 1
-        if foreign:
-            notice(f"{path}: {foreign} lines are not spans and were skipped")
+def parse_line(line: bytes, path: Path) -> SpanRecord | None:
+    """Read one line of a span file; None where it is not a span.
 
+    Args:
+        line: With or without its newline.
+        path: The file, for the message of an error.
 
-def _parse(line: bytes, path: Path) -> SpanRecord | None:
+    Raises:
+        DataError: The span was written by a later version.
+
+    Example:
+        >>> parse_line(b'{"schema": 1, "torn', Path("spans/1-2.jsonl")) is None
+        True
+    """
     try:
-        fields = json.loads(line)
+        fields = from_json(line, cache_strings="keys")
         version = fields["schema"]
         one = _span_of(fields) if version == names.SCHEMA_VERSION else None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
@@ -179,6 +184,31 @@ def _parse(line: bytes, path: Path) -> SpanRecord | None:
         message = f"{path} was written by a later version (schema {version}): upgrade llm_brain to read it"
         raise DataError(message)
     return one
+
+
+def began(path: Path) -> tuple[int, str]:
+    """Return what puts span files in the order in which their processes began.
+
+    Example:
+        >>> began(Path("spans/77-1500.jsonl"))
+        (1500, '77-1500.jsonl')
+    """
+    start = path.stem.rpartition("-")[2]
+    return (int(start) if start.isdecimal() else 0, path.name)
+
+
+def _read(files: Iterable[Path]) -> Iterator[SpanRecord]:
+    for path in files:
+        foreign = 0
+        with path.open("rb") as lines:
+            for line in lines:
+                one = parse_line(line, path)
+                if one is not None:
+                    yield one
+                elif line.endswith(b"\n") and line.strip():
+                    foreign += 1
+        if foreign:
+            notice(f"{path}: {foreign} lines are not spans and were skipped")
 
 
 def _span_of(fields: dict[str, Any]) -> SpanRecord:
@@ -193,11 +223,6 @@ def _span_of(fields: dict[str, Any]) -> SpanRecord:
         attributes=dict(fields["attributes"]),
         error=fields.get("error"),
     )
-
-
-def _began(path: Path) -> tuple[int, str]:
-    start = path.stem.rpartition("-")[2]
-    return (int(start) if start.isdecimal() else 0, path.name)
 
 
 def _count(value: object) -> int:

@@ -56,9 +56,55 @@ def json_safe(value: Any) -> JSON:
         >>> json_safe(loop)
         [1, '<list: contains itself>']
     """
-    plain = _PLAIN.get(type(value))
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() and len(value) <= MAX_TEXT else _text(value)
+    plain = _PLAIN.get(kind)
     if plain is not None:
         return plain(value)
+    try:
+        return _ordinary(value, MAX_NODES)
+    except Exception:
+        # It holds something odd, or too much, or another thread changes it: with more care, at several times the cost.
+        return _careful(value)
+
+
+def _ordinary(value: Any, room: int) -> JSON:
+    """Copy containers as most spans hold them: dictionaries, lists and tuples of plain values, well within the limits.
+
+    Each item of n gets an equal share of the room, `room // (n + 1)`. So there are never more nodes than room, and no more levels
+    than room has bits: a value that holds itself runs out of room.
+
+    Raises:
+        ValueError: It is not such a container.
+    """
+    kind = type(value)
+    if kind is not dict and kind is not list and kind is not tuple:
+        raise ValueError(kind)
+    size = len(value)
+    share = room // (size + 1)
+    if size > MAX_ITEMS or not share:
+        raise ValueError(size)
+    if kind is dict:
+        copied: dict[str, JSON] = {}
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or len(key) > MAX_TEXT:
+                raise ValueError(size)
+            if type(item) is str and item.isascii() and len(item) <= MAX_TEXT:
+                copied[key] = item
+            else:
+                copied[key] = _PLAIN[type(item)](item) if type(item) in _PLAIN else _ordinary(item, share)
+        return copied
+    items: list[JSON] = []
+    for item in value:
+        if type(item) in _PLAIN:
+            items.append(_PLAIN[type(item)](item))
+        else:
+            items.append(_ordinary(item, share))
+    return items
+
+
+def _careful(value: Any) -> JSON:
     try:
         return _Copier().copy(value, 0)
     except Exception:

@@ -3,8 +3,10 @@
     record -> a Tracer is current -> span -> Span.set, Span.content -> its end -> one JSON line -> the process's file
 
 The current span travels in a context variable: into `await`, into tasks, and into a thread whose caller copied its
-context (`contextvars.copy_context().run`, `asyncio.to_thread`). Without a tracer, `span` hands out one shared object
-that does nothing.
+context (`contextvars.copy_context().run`, `asyncio.to_thread`). A span that has none around it stands below what
+`record` was given as `parent`, or else below the span of OpenTelemetry's that the program is in, or else below what the
+environment variable `TRACEPARENT` names; so a trace goes on from one process, or one library, to the next. Without a
+tracer, `span` hands out one shared object that does nothing.
 
 A line of the file:
 
@@ -14,8 +16,6 @@ A line of the file:
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -26,17 +26,14 @@ from typing import Final, Self
 
 from typing_extensions import override
 
-from llm_brain.tracing.names import SCHEMA_VERSION
-from llm_brain.tracing.notice import notice
-from llm_brain.tracing.redaction import JSON, may_hold_secret, redact_all
+from llm_brain.tracing.identity import Place, new_span_id, new_trace_id
+from llm_brain.tracing.redaction import JSON
 from llm_brain.tracing.safe import json_safe
-from llm_brain.tracing.writer import SPANS_FOLDER, SpanWriter
-
-_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
+from llm_brain.tracing.tracer import Tracer
 
 
 @contextmanager
-def record(run_folder: Path | str, *, capture_content: bool = True) -> Iterator[Tracer]:
+def record(run_folder: Path | str, *, capture_content: bool = True, parent: str | None = None) -> Iterator[Tracer]:
     """Write every span that begins inside the block to `run_folder/spans`.
 
     Args:
@@ -44,6 +41,8 @@ def record(run_folder: Path | str, *, capture_content: bool = True) -> Iterator[
             its own.
         capture_content: Whether prompts, replies and messages of errors are written. Without them a span tells names,
             times and numbers.
+        parent: Which span of somebody else's these spans stand below, as a W3C `traceparent`: `current_traceparent()` of
+            the process that began this one, or a request's header. One that cannot be read is told, and left out.
 
     Yields:
         The tracer. Its `lost` tells how many spans could not be written; nothing is ever raised for them.
@@ -56,7 +55,7 @@ def record(run_folder: Path | str, *, capture_content: bool = True) -> Iterator[
         ...     tracer.written, tracer.lost
         (1, 0)
     """
-    tracer = Tracer(run_folder, capture_content=capture_content)
+    tracer = Tracer(run_folder, capture_content=capture_content, parent=parent)
     token = _current.set(tracer)
     try:
         yield tracer
@@ -94,6 +93,26 @@ def current_tracer() -> Tracer | None:
     return None if here is None else here.tracer
 
 
+def current_traceparent() -> str | None:
+    """Return which span is current here, as a W3C `traceparent`, for another process or a request's header.
+
+    A process that is begun with it as the environment variable `TRACEPARENT` goes on with the trace:
+    `subprocess.run(command, env={**os.environ, "TRACEPARENT": current_traceparent()})` inside of a span.
+
+    Returns:
+        It; None where nothing is recorded, or where no span is open and the tracer has no parent.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, record(folder), span("train") as here:
+        ...     current_traceparent() == f"00-{here.trace_id}-{here.span_id}-01"
+        True
+    """
+    here = _current.get()
+    place = Place(here.trace_id, here.span_id) if isinstance(here, Span) else None if here is None else here.outside()
+    return None if place is None else place.traceparent
+
+
 class Span:
     """One piece of work: made by `span`, begun by `with`, written when the block ends, as an error if it raises.
 
@@ -102,7 +121,7 @@ class Span:
         attributes: What was set so far, already safe for JSON.
         trace_id: The same for a span and all spans inside it; hexadecimal, of OpenTelemetry's length.
         span_id: Its own.
-        parent_id: That of the span around it, if there is one.
+        parent_id: That of the span around it, if there is one; perhaps another process's, or another library's.
 
     Example:
         >>> import tempfile
@@ -119,9 +138,10 @@ class Span:
     def __init__(self, tracer: Tracer, name: str, attributes: Mapping[str, object] | None, parent: Span | None) -> None:
         self.tracer = tracer
         self.name = name
-        self.trace_id: str = os.urandom(16).hex() if parent is None else parent.trace_id
-        self.span_id: str = os.urandom(8).hex()
-        self.parent_id: str | None = None if parent is None else parent.span_id
+        around = tracer.outside() if parent is None else parent
+        self.trace_id: str = new_trace_id() if around is None else around.trace_id
+        self.span_id: str = new_span_id()
+        self.parent_id: str | None = None if around is None else around.span_id
         self.attributes: dict[str, JSON] = {}
         self.start_ns = 0
         self._begun_ns = 0
@@ -165,69 +185,6 @@ class Span:
         self.end(error)
 
 
-class Tracer:
-    """Where the spans of one run go. Made by `record`.
-
-    Attributes:
-        run_folder: The run's folder; the spans are in its `spans` folder.
-        capture_content: Whether `Span.content` keeps what it is given.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder, record(folder, capture_content=False) as tracer:
-        ...     current_tracer() is tracer, tracer.capture_content
-        (True, False)
-    """
-
-    def __init__(self, run_folder: Path | str, *, capture_content: bool = True) -> None:
-        self.run_folder = Path(run_folder)
-        self.capture_content = capture_content
-        self._writer = SpanWriter(self.run_folder / SPANS_FOLDER)
-
-    @property
-    def tracer(self) -> Tracer:
-        """Itself: what is current is a tracer or a span, and both name the tracer."""
-        return self
-
-    @property
-    def written(self) -> int:
-        """Spans that this process has written."""
-        return self._writer.written
-
-    @property
-    def lost(self) -> int:
-        """Spans that this process could not write."""
-        return self._writer.lost
-
-    def write(self, ended: Span, end_ns: int, error: BaseException | None) -> None:
-        """Write a span that has ended. Never raises an `Exception`."""
-        try:
-            self._writer.write(self._line(ended, end_ns, error))
-        except Exception as problem:
-            self._writer.lose(f"{type(problem).__name__}: {problem}")
-
-    def close(self) -> None:
-        """Close the file, and say how many spans were lost where more than the first one was."""
-        self._writer.close()
-        if self.lost > 1:
-            notice(f"{self.lost} spans of {self.run_folder} were lost, {self.written} were written")
-
-    def _line(self, ended: Span, end_ns: int, error: BaseException | None) -> bytes:
-        told: dict[str, JSON] = {"name": json_safe(ended.name), "attributes": ended.attributes}
-        if error is not None:
-            told["error"] = self._error(error)
-        line = _encode(_frame(ended, end_ns, told))
-        if may_hold_secret(line):
-            line = _encode(_frame(ended, end_ns, {key: redact_all(value) for key, value in told.items()}))
-        return line.encode("utf-8", "replace")
-
-    def _error(self, error: BaseException) -> JSON:
-        kind = type(error)
-        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        # A message may quote the prompt or the reply, so it counts as content.
-        return {"type": json_safe(name), "message": json_safe(_message(error)) if self.capture_content else ""}
-
-
 class _SilentSpan(Span):
     """The span that is handed out when nobody records: it has every method and keeps nothing."""
 
@@ -266,31 +223,6 @@ class _SilentSpan(Span):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         return
-
-
-def _frame(ended: Span, end_ns: int, told: dict[str, JSON]) -> dict[str, JSON]:
-    """Put the parts of a line in their order."""
-    frame: dict[str, JSON] = {
-        "schema": SCHEMA_VERSION,
-        "trace_id": ended.trace_id,
-        "span_id": ended.span_id,
-        "parent_id": ended.parent_id,
-        "name": told["name"],
-        "start_ns": ended.start_ns,
-        "end_ns": end_ns,
-        "status": "error" if "error" in told else "ok",
-    }
-    if "error" in told:
-        frame["error"] = told["error"]
-    frame["attributes"] = told["attributes"]
-    return frame
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "<unreadable message>"
 
 
 @contextmanager

@@ -1,51 +1,55 @@
 """One run in Weights & Biases: offline, inside the run's own folder, and never in the way.
 
-    values -> made safe and redacted, on the caller's thread -> a queue -> W&B, on a thread of its own -> folder/wandb
+    what is logged -> made safe and redacted, on the caller's thread -> a queue -> W&B, on a thread of its own -> folder/wandb
+    folder/spans   -> followed on that thread, about a second behind ------------> W&B
 
 The run's spans on disk are the truth; W&B is a view of them. When it is missing, slow or broken, one warning says so
 and the run goes on. `wandb sync FOLDER/wandb/offline-run-*` uploads an offline run later.
+
+W&B itself loses rows without a word: those on their way to its helper process where this one is killed, those of the last
+second where the helper is killed too, every row from the moment when the disk is full (also when there is room again), and
+artefacts whose files are not where they were when they were logged. `folder/spans` has them: entering a `WandbRun` on the
+folder again shows all of it once more, as a new run.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from llm_brain.tracing import names
 from llm_brain.tracing.background import Background
 from llm_brain.tracing.notice import notice
-from llm_brain.tracing.reader import SpanRecord
-from llm_brain.tracing.redaction import JSON, may_hold_secret, redact, redact_all
-from llm_brain.tracing.safe import json_safe
+from llm_brain.tracing.sections import ConfusionMatrix
+from llm_brain.tracing.wandb_follower import MAX_ROWS, Follower, log_confusion
 from llm_brain.tracing.wandb_service import WandbService
+from llm_brain.tracing.wandb_values import cell, clean_config, clean_mapping, clean_text, table_name
 
-CALL_COLUMNS: Final = ("name", "model", "status", "cached", "input_tokens", "output_tokens", "seconds", "error")
-PATIENCE: Final = 30.0
+PATIENCE: Final = 40.0
 """Seconds that the end of a run waits for W&B."""
 INTERRUPTED_PATIENCE: Final = 0.5
 """The same after Ctrl-C."""
-MAX_ROWS: Final = 10_000
-"""The most rows of one table: W&B shows no more, and the spans on disk have them all."""
 
 
 class WandbRun:
-    """A W&B run that can be logged to and that cannot fail. Entering it starts W&B, leaving it finishes the run.
+    """A W&B run that shows a run's spans, can be logged to, and cannot fail. Entering it starts W&B, leaving it finishes.
+
+    What the spans of the folder tell is shown without another line of code: metrics as curves, what calls cost, a table of
+    the last calls, trees of calls that failed, were slow or were drawn as a sample, and the files of the spans as an artefact.
 
     Whether it is online is for the user to say, with `WANDB_MODE=online`; without that variable nothing leaves the
     machine. Steps are our own (`step` is a metric like the others, and the axis of all of them), so they may come in
     any order.
 
     Args:
-        folder: The run's folder. Everything that W&B writes is in `folder/wandb`.
+        folder: The run's folder, as for `record`. Everything that W&B writes is in `folder/wandb`.
         project: W&B's project.
         name: What the run is called there; W&B thinks of a name when there is none.
-        config: The run's settings, shown beside it. Keys in them are redacted.
+        config: The run's settings, shown beside it. Keys in them are redacted, and so is what is named like one.
 
     Attributes:
         lost: How many values and tables did not arrive.
@@ -72,10 +76,11 @@ class WandbRun:
         config: Mapping[str, object] | None = None,
     ) -> None:
         self.folder = Path(folder).absolute()
-        self._identity = {"project": _clean_text(project), "name": None if name is None else _clean_text(name)}
-        self._config = _clean_mapping(config or {})
+        self._identity = {"project": clean_text(project), "name": None if name is None else clean_text(name)}
+        self._config = clean_config(config or {})
         self._service: WandbService | None = None
         self._background: Background | None = None
+        self._follower: Follower | None = None
 
     @property
     def active(self) -> bool:
@@ -91,11 +96,12 @@ class WandbRun:
         """Log metrics.
 
         Args:
-            values: Numbers, strings and nested mappings of them; anything else is logged as a few words about it.
+            values: Numbers, strings and nested mappings of them; a list of numbers is shown as a histogram, and anything else
+                is logged as a few words about it.
             step: Where on the axis they stand. Without it they stand at the last step that was logged.
         """
         if self.active:
-            row = _clean_mapping(values if step is None else {**values, "step": step})
+            row = clean_mapping(values if step is None else {**values, "step": step})
             self._submit(lambda run: run.log(row))
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -107,24 +113,44 @@ class WandbRun:
             rows: A value for each column. Values that are not plain are shown as JSON text.
         """
         if self.active:
-            key = _file_name(_clean_text(name))
-            head = [_clean_text(column) for column in columns]
-            body = [[_cell(_clean(value)) for value in row] for row in deque(rows, MAX_ROWS)]
+            key = table_name(name)
+            head = [clean_text(column) for column in columns]
+            body = [[cell(value) for value in row] for row in deque(rows, MAX_ROWS)]
             self._submit(lambda run: run.log_table(key, head, body))
+
+    def confusion(self, name: str, matrix: ConfusionMatrix) -> None:
+        """Log a confusion matrix, shown as a chart.
+
+        Args:
+            name: The chart's name in W&B.
+            matrix: Its classes and counts.
+        """
+        if self.active:
+            self._submit(lambda run: log_confusion(run, name, matrix))
 
     def summary(self, values: Mapping[str, object]) -> None:
         """Set values of the run as a whole: a best score, a total."""
         if self.active:
-            row = _clean_mapping(values)
+            row = clean_mapping(values)
             self._submit(lambda run: run.summarize(row))
 
-    def replay_calls(self, spans: Iterable[SpanRecord]) -> None:
-        """Log a table `calls` with a row for each call of a language model among `spans`.
+    def catch_up(self, timeout: float = 600.0) -> bool:
+        """Wait until W&B has been given all that the spans tell that are on disk by now.
+
+        While a run goes on there is no need to. A run of a million spans that is over takes longer to show than leaving the
+        block waits for.
 
         Args:
-            spans: As from `read_spans(folder)`, at the end of the run.
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether it has been given all.
         """
-        self.table("calls", CALL_COLUMNS, (_call_row(one) for one in spans if one.is_call))
+        done, follower = threading.Event(), self._follower
+        if follower is None:
+            return False
+        taken = self._submit(lambda _: follower.catch_up()) and self._submit(lambda _: done.set())
+        return taken and done.wait(timeout)
 
     def __enter__(self) -> Self:
         mode = os.environ.get("WANDB_MODE", "offline")
@@ -137,7 +163,7 @@ class WandbRun:
             except (Exception, SystemExit) as error:
                 notice(f"W&B ({attempt}) did not start, and the run goes on: {type(error).__name__}: {error}")
             else:
-                self._background = Background("W&B")
+                self._follow(self._service)
                 break
         return self
 
@@ -145,50 +171,29 @@ class WandbRun:
         service, background = self._service, self._background
         if service is None or background is None:
             return
+        interrupted = kind is KeyboardInterrupt
+        if background.is_here:
+            self._end_following(background, interrupted=interrupted)
         self._service = None
         # Whoever pressed Ctrl-C wants to leave now; what was logged is on its way to the disk already.
-        patience = INTERRUPTED_PATIENCE if kind is KeyboardInterrupt else PATIENCE
+        patience = INTERRUPTED_PATIENCE if interrupted else PATIENCE
         service.close(background, exit_code=0 if kind is None else 1, patience=patience)
 
-    def _submit(self, job: Callable[[WandbService], object]) -> None:
+    def _end_following(self, background: Background, *, interrupted: bool) -> None:
+        follower = self._follower
+        if follower is None:
+            return
+        background.between_jobs(None)
+        if interrupted:
+            follower.stop()
+        else:
+            background.submit(follower.finish)
+
+    def _follow(self, service: WandbService) -> None:
+        self._background = Background("W&B")
+        self._follower = Follower(self.folder, service, self._background)
+        self._background.between_jobs(self._follower.follow)
+
+    def _submit(self, job: Callable[[WandbService], object]) -> bool:
         service = self._service
-        if service is not None and self._background is not None:
-            self._background.submit(lambda: job(service))
-
-
-def _call_row(one: SpanRecord) -> tuple[object, ...]:
-    told = one.attributes
-    return (
-        one.name,
-        told.get(names.RESPONSE_MODEL, told.get(names.REQUEST_MODEL)),
-        one.status,
-        told.get(names.CACHED),
-        told.get(names.INPUT_TOKENS),
-        told.get(names.OUTPUT_TOKENS),
-        one.seconds,
-        one.error.get("type") if one.error else None,
-    )
-
-
-def _clean(value: object) -> JSON:
-    copied = json_safe(value)
-    return redact_all(copied) if may_hold_secret(json.dumps(copied, ensure_ascii=False)) else copied
-
-
-def _clean_mapping(values: Mapping[str, object]) -> dict[str, JSON]:
-    copied = _clean(dict(values))
-    # `_step`, `_timestamp`, `_type` and their like are W&B's own, and it takes them from a row without a word.
-    return {key.lstrip("_") or "value": value for key, value in copied.items()} if isinstance(copied, dict) else {}
-
-
-def _clean_text(text: str) -> str:
-    return redact(str(json_safe(text)))
-
-
-def _cell(value: JSON) -> JSON:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
-
-
-def _file_name(name: str) -> str:
-    """W&B makes a file of a table's name; it should stay in its folder."""
-    return re.sub(r"[^\w .:/-]|\.\.+", "_", name).strip("/. ") or "table"
+        return service is not None and self._background is not None and self._background.submit(lambda: job(service))

@@ -17,9 +17,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from llm_brain.tracing import names
 from llm_brain.tracing.background import Background
 from llm_brain.tracing.notice import notice
 from llm_brain.tracing.redaction import JSON
+from llm_brain.tracing.wandb_curves import STEP_AXIS
+from llm_brain.tracing.wandb_trees import Tree
 
 QUIET: Final[dict[str, object]] = {
     "console": "off",
@@ -40,8 +43,10 @@ QUIET: Final[dict[str, object]] = {
     "reinit": "create_new",
     # W&B waits 90 seconds for a server and for ever for an upload; neither is worth that of a training run.
     "init_timeout": 10.0,
-    "finish_timeout": 20.0,
+    "finish_timeout": 15.0,
     "x_service_wait": 15.0,
+    # W&B writes what it was given to disk every 15 seconds, and loses the rest when its helper is killed.
+    "x_transaction_log_flush_interval": 1.0,
 }
 
 
@@ -61,7 +66,7 @@ class WandbService:
 
     Example:
         >>> sorted(name for name in vars(WandbService) if not name.startswith("_"))
-        ['close', 'log', 'log_table', 'summarize']
+        ['close', 'log', 'log_confusion', 'log_files', 'log_table', 'log_tree', 'summarize']
     """
 
     def __init__(self, files: Path, *, mode: str, config: dict[str, JSON], project: str | None, name: str | None) -> None:
@@ -84,22 +89,50 @@ class WandbService:
                     dir=files.parent, mode=mode, project=project, name=name, config=config, settings=_settings(wandb)
                 )
             # W&B's own step only grows and ties rows to the order of calls; ours is a metric like the others.
-            self._run.define_metric("step")
-            self._run.define_metric("*", step_metric="step")
+            self._axes = {STEP_AXIS: STEP_AXIS}
+            self._run.define_metric(STEP_AXIS)
+            self._run.define_metric("*", step_metric=STEP_AXIS)
         except BaseException:
             self._leave_helper()
             self._scope.close()
             raise
 
-    def log(self, row: dict[str, JSON]) -> None:
-        """Log one row of metrics."""
-        self._run.log(row)
+    def log(self, row: dict[str, JSON], axis: str = STEP_AXIS) -> None:
+        """Log one row of metrics, which stand on `axis`; a list of numbers is shown as a histogram."""
+        if axis != STEP_AXIS:
+            for name in row:
+                if self._axes.get(name) != axis:
+                    self._axes[name] = axis
+                    self._run.define_metric(name, step_metric=None if name == axis else axis)
+        self._run.log({name: self._histogram(value) if _is_numbers(value) else value for name, value in row.items()})
 
     def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[JSON]]) -> None:
         """Log a table."""
-        table = self._wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
         with _staging, files_inside(self._files):
-            self._run.log({name: table})
+            self._run.log({name: self._table(columns, rows)})
+
+    def log_confusion(self, name: str, title: str, rows: Sequence[Sequence[JSON]]) -> None:
+        """Log a chart of a confusion matrix, of rows with an actual class, a predicted one and a count."""
+        fields = ("Actual", "Predicted", "nPredictions")
+        with _staging, files_inside(self._files):
+            chart = self._wandb.plot_table(
+                "wandb/confusion_matrix/v1", self._table(fields, rows), dict(zip(fields, fields, strict=True)), {"title": title}
+            )
+            self._run.log({name: chart})
+
+    def log_tree(self, name: str, tree: Tree) -> None:
+        """Log a tree of spans."""
+        from wandb.sdk.data_types import trace_tree
+
+        self._run.log({name: trace_tree.WBTraceTree(_as_span(tree, trace_tree))})
+
+    def log_files(self, name: str, kind: str, paths: Sequence[Path]) -> None:
+        """Log files as an artefact, copied as they are now."""
+        with _staging, files_inside(self._files):
+            artifact = self._wandb.Artifact(f"{name}-{self._run.id}", type=kind)
+            for path in paths:
+                artifact.add_file(str(path), skip_cache=True)
+            self._run.log_artifact(artifact)
 
     def summarize(self, values: dict[str, JSON]) -> None:
         """Set values of the run as a whole."""
@@ -117,6 +150,12 @@ class WandbService:
                 self._leave_helper()
         finally:
             self._scope.close()
+
+    def _table(self, columns: Sequence[str], rows: Sequence[Sequence[JSON]]) -> Any:
+        return self._wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
+
+    def _histogram(self, values: JSON) -> Any:
+        return self._wandb.Histogram(values)
 
     def _end_helper(self) -> None:
         """End W&B's helper process if it was started for this run and no other run uses it."""
@@ -183,6 +222,31 @@ def _settings(wandb: Any) -> Any:
     return wandb.Settings(**{name: value for name, value in QUIET.items() if name in known})
 
 
+def _is_numbers(value: JSON) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(number) in {int, float} for number in value)
+
+
+def _as_span(tree: Tree, wandb_spans: Any) -> Any:
+    """Put a tree into W&B's own words."""
+    one, told = tree.span, dict(tree.span.attributes)
+    inputs = {name: told.pop(name) for name in _INPUTS if name in told}
+    outputs = {name: told.pop(name) for name in _OUTPUTS if name in told}
+    if tree.left_out:
+        told["llm_brain.left_out"] = tree.left_out
+    return wandb_spans.Span(
+        span_id=one.span_id,
+        name=one.name,
+        start_time_ms=one.start_ns // 1_000_000,
+        end_time_ms=one.end_ns // 1_000_000,
+        status_code=wandb_spans.StatusCode.ERROR if one.status == "error" else wandb_spans.StatusCode.SUCCESS,
+        status_message=None if one.error is None else ": ".join(filter(None, one.error.values())),
+        attributes=told,
+        results=[wandb_spans.Result(inputs, outputs)] if inputs or outputs else None,
+        child_spans=[_as_span(child, wandb_spans) for child in tree.children],
+        span_kind=wandb_spans.SpanKind(_SPAN_KINDS.get(one.kind or "", "CHAIN")),
+    )
+
+
 def _variables(folder: Path) -> dict[str, str]:
     return {
         "WANDB_DATA_DIR": str(folder / "data"),
@@ -201,6 +265,9 @@ def _apply() -> None:
             os.environ[name] = value
 
 
+_INPUTS: Final = (names.ARGUMENTS, names.INPUT_MESSAGES, names.OPTIONS, names.REASON)
+_OUTPUTS: Final = (names.VALUE, names.OUTPUT_MESSAGES)
+_SPAN_KINDS: Final = {names.CALL_KIND: "LLM", names.ATTEMPT_KIND: "TOOL", names.RETRIEVAL_KIND: "TOOL"}
 _staging: Final = threading.Lock()
 _lock: Final = threading.Lock()
 _open_folders: list[Path] = []

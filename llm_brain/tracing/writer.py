@@ -84,7 +84,7 @@ class SpanWriter:
         if self._file is None:
             self._file = self._open()
         # Half a line from an earlier failure must not spoil this one.
-        rest = memoryview(b"\n" + line if self._torn else line)
+        rest = b"\n" + line if self._torn else line
         try:
             while rest:
                 rest = rest[os.write(self._file, rest) :]

@@ -22,6 +22,8 @@ import torch
 
 from llm_brain.errors import LLMBrainError
 from llm_brain.strategy.mapping import concerns_all_calls
+from llm_brain.tracing.names import ARGUMENTS, EVALUATION_KIND, KIND, SCORE
+from llm_brain.tracing.spans import span
 
 Evaluate = Callable[[str, int], float]
 MOST_ATTEMPTS = 3
@@ -168,7 +170,7 @@ class FeedbackPool:
 
     def _score(self, prompt: str, answer: int) -> float | None:
         try:
-            score = math.nan if self._gave_up else self._evaluate(prompt, answer)
+            score = math.nan if self._gave_up else self._evaluated(prompt, answer)
         except LLMBrainError as error:
             if concerns_all_calls(error):
                 self._gave_up = True
@@ -179,6 +181,13 @@ class FeedbackPool:
             return None
         low, high = self._range
         return min(max(score, low), high)
+
+    def _evaluated(self, prompt: str, answer: int) -> float:
+        with span("evaluation", {KIND: EVALUATION_KIND}) as here:
+            here.content(ARGUMENTS, {"prompt": prompt, "answer": answer})
+            score = self._evaluate(prompt, answer)
+            here.set(SCORE, score)
+        return score
 
 
 def group_tensors(groups: Sequence[Group]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

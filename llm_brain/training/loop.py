@@ -24,7 +24,7 @@ import torch
 from llm_brain.brain.checkpoint import load_brain, save_brain
 from llm_brain.brain.model import Brain
 from llm_brain.errors import DataError
-from llm_brain.tracing.names import METRIC, STEP
+from llm_brain.tracing.names import EPOCH_KIND, KIND, METRIC, SCORE, STEP, STEP_KIND, VALIDATION_KIND
 from llm_brain.tracing.spans import span
 from llm_brain.training.averaging import RunningAverage
 from llm_brain.training.checkpoints import TrainingState, load_training, save_training
@@ -106,7 +106,7 @@ class _Trainer:
         self._resume()
         resumed = self.state.epoch
         while self.state.epoch < self.settings.epochs and self.state.waited < self.settings.patience:
-            with span("training epoch", {STEP: self.state.step}) as epoch:
+            with span("training epoch", {KIND: EPOCH_KIND, STEP: self.state.step}) as epoch:
                 metrics = self._epoch(feedback)
                 for name, value in metrics.items():
                     epoch.set(f"{METRIC}.{name}", value)
@@ -119,7 +119,11 @@ class _Trainer:
         prompts = self._prompt_batches()
         steps: Counter[str] = Counter()
         for indices in length_batches([len(row) for row in self.rows], self.settings.batch_size, self.random):
-            for name, value in self._step(indices, prompts, feedback).items():
+            with span("training step", {KIND: STEP_KIND, STEP: self.state.step}) as here:
+                told = self._step(indices, prompts, feedback)
+                for name, value in told.items():
+                    here.set(f"{METRIC}.{name}", value)
+            for name, value in told.items():
                 sums[name] += value  # type: ignore[assignment] # a Counter of floats
                 steps[name] += 1
         self.state.epoch += 1
@@ -215,9 +219,10 @@ class _Trainer:
             group["lr"] = self.settings.learning_rate * min(1.0, scale)
 
     def _validate(self) -> float:
-        with span("validation", {STEP: self.state.step}), self.average.applied():
+        with span("validation", {KIND: VALIDATION_KIND, STEP: self.state.step}) as here, self.average.applied():
             answers = predict(self.brain, self.reader, self.lesson.held_out)
             score = self.lesson.validate(list(zip(self.lesson.held_out, answers, strict=True)))
+            here.set(SCORE, score)
             # A score that is not a number is beaten by any that is.
             if self.state.best is None or math.isnan(self.state.best) or score > self.state.best:
                 self.state.best, self.state.waited = score, 0

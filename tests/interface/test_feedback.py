@@ -360,6 +360,17 @@ def test_epochs_are_seen_in_the_trace(tmp_path: Any) -> None:
     assert [span.attributes["llm_brain.metric.reward"] for span in epochs] == [epoch.reward for epoch in history]
 
 
+def test_every_evaluation_is_seen_inside_of_the_step_that_asked_for_it(tmp_path: Any) -> None:
+    with record(tmp_path):
+        train(judged_by(right, outputs=COLOURS), network(), epochs=2)
+    spans = {span.span_id: span for span in read_spans(tmp_path)}
+    kinds = {kind: [span for span in spans.values() if span.kind == kind] for kind in ("epoch", "step", "evaluation")}
+    assert {spans[span.parent_id or ""].kind for span in kinds["step"]} == {"epoch"}
+    assert {spans[span.parent_id or ""].kind for span in kinds["evaluation"]} == {"step"}
+    assert {span.attributes["llm_brain.score"] for span in kinds["evaluation"]} <= {0.0, 1.0}
+    assert all(span.attributes["llm_brain.metric.loss"] >= 0 for span in kinds["step"])
+
+
 def test_a_bar_shows_the_epochs_where_it_is_wanted_and_none_is_shown_without_a_terminal(capsys: Any) -> None:
     for wanted, shown in ((None, False), (False, False), (True, True)):
         train(judged_by(right, outputs=COLOURS), network(), epochs=2, progress=wanted)

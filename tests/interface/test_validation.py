@@ -154,9 +154,14 @@ def test_a_validation_is_seen_in_the_trace_with_its_evaluations(tmp_path: Any) -
     model = Scripted(json.dumps({"reason": "so", "score": 0.5}))
     with record(tmp_path):
         LLMInterface(backend=model, embedding_dim=None, outputs=COLOURS).validate_with_llm(Always(0, 1), PROMPTS)
-    spans = {span.name: span for span in read_spans(tmp_path)}
-    assert spans["validation"].attributes["llm_brain.score"] == 0.5
-    assert spans["Teacher.evaluate_output"].parent_id == spans["validation"].span_id
+    spans = list(read_spans(tmp_path))
+    (validation,) = [span for span in spans if span.kind == "validation"]
+    evaluations = [span for span in spans if span.kind == "evaluation"]
+    assert [span.attributes["llm_brain.score"] for span in [validation, *evaluations]] == [0.5] * (1 + len(PROMPTS))
+    assert {span.parent_id for span in evaluations} == {validation.span_id}
+    asked = [span.parent_id for span in spans if span.kind == "function"]
+    assert len(asked) == len(PROMPTS)
+    assert set(asked) == {span.span_id for span in evaluations}
 
 
 def pair(text: str, answer: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from llm_brain.errors import BudgetError, DataError, DefinitionError, LLMBrainError
 from llm_brain.optimize import LLMOptimizer, OptimizationStep, Study, TaskReflection
+from llm_brain.tracing import read_spans, record
 from tests.optimize.conftest import REFLECTION, Build, Knobs, ScriptedModel, hill
 
 
@@ -305,3 +306,11 @@ def test_results_may_be_structured(build: Build) -> None:
     assert [repr(trial.run) for trial in after] == [repr(trial.run) for trial in before]
     assert isinstance(after[0].run.return_value, Outcome)
     assert isinstance(after[0].reflection, TaskReflection)
+
+
+def test_trials_are_in_the_trace_inside_of_their_study(build: Build, tmp_path: Path) -> None:
+    with record(tmp_path / "run"):
+        study = build().run(3)
+    *trials, whole = [one for one in read_spans(tmp_path / "run") if one.kind in ("trial", "study")]
+    assert (whole.kind, {one.parent_id for one in trials}) == ("study", {whole.span_id})
+    assert [one.attributes["llm_brain.score"] for one in trials] == [trial.run.score for trial in study.trials]

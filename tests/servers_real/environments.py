@@ -26,7 +26,8 @@ _PIP: Final = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check",
 def missing() -> list[str]:
     """List what is not there yet, or is of another version than is asked for."""
     lacking = [] if WEIGHTS.is_file() else ["weights"]
-    return lacking + [folder.name for folder in (LLAMA, FASTCHAT, TRANSFORMERS) if not _is_installed(folder)]
+    environments = (LLAMA, FASTCHAT, TRANSFORMERS)
+    return lacking + [folder.name for folder in environments if not is_installed(folder, _requirements(folder))]
 
 
 def make() -> None:
@@ -40,7 +41,7 @@ def make() -> None:
         elif name == TRANSFORMERS.name:
             _install_transformers()
         else:
-            _make_environment(FOLDER / name)
+            make_environment(FOLDER / name, HERE / f"{name}.txt")
 
 
 def interpreter(environment: Path) -> Path:
@@ -48,16 +49,23 @@ def interpreter(environment: Path) -> Path:
     return environment / "bin" / "python"
 
 
-def _make_environment(folder: Path) -> None:
+def make_environment(folder: Path, requirements: Path) -> None:
+    """Make an environment with what a file asks for, and note in it what that was."""
     _run(sys.executable, "-m", "venv", "--clear", str(folder))
-    _run(str(interpreter(folder)), *_PIP, "--requirement", str(_requirements(folder)))
-    _stamp(folder)
+    _run(str(interpreter(folder)), *_PIP, "--requirement", str(requirements))
+    _stamp(folder, requirements)
+
+
+def is_installed(folder: Path, requirements: Path) -> bool:
+    """Tell whether an environment holds what a file asks for."""
+    stamp = folder / "installed.txt"
+    return stamp.is_file() and stamp.read_bytes() == requirements.read_bytes()
 
 
 def _install_transformers() -> None:
     # Beside what is installed here: torch and transformers are the server, and only its web framework is lacking.
     _run(sys.executable, *_PIP, "--no-deps", "--upgrade", "--target", str(TRANSFORMERS), "-r", str(_requirements(TRANSFORMERS)))
-    _stamp(TRANSFORMERS)
+    _stamp(TRANSFORMERS, _requirements(TRANSFORMERS))
 
 
 def _fetch_weights() -> None:
@@ -75,13 +83,8 @@ def _requirements(folder: Path) -> Path:
     return HERE / f"{folder.name}.txt"
 
 
-def _is_installed(folder: Path) -> bool:
-    stamp = folder / "installed.txt"
-    return stamp.is_file() and stamp.read_bytes() == _requirements(folder).read_bytes()
-
-
-def _stamp(folder: Path) -> None:
-    (folder / "installed.txt").write_bytes(_requirements(folder).read_bytes())
+def _stamp(folder: Path, requirements: Path) -> None:
+    (folder / "installed.txt").write_bytes(requirements.read_bytes())
 
 
 def _run(*command: str) -> None:

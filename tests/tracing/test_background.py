@@ -90,3 +90,39 @@ def _use(background: Background) -> None:
     background.submit(lambda: None)
     closed = background.close(timeout=5)
     sys.exit(0 if not closed and background.lost == 1 else 1)
+
+
+def test_between_jobs_an_errand_comes_back_and_is_done_again_at_once_while_there_is_more() -> None:
+    left = [3, 2, 1]
+    background = Background("the list")
+    background.between_jobs(lambda: bool(left) and bool(left.pop()), every=60.0)
+    deadline = time.monotonic() + 5
+    while left and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left
+    assert background.close(timeout=5)
+
+
+def test_jobs_come_before_errands_and_do_not_stop_them() -> None:
+    seen: list[str] = []
+    background = Background("the list")
+    background.between_jobs(lambda: bool(seen.append("errand")), every=0.0)  # type: ignore[func-returns-value]
+    submit_all(background, [lambda: seen.append("job")] * 5_000)
+    assert background.close(timeout=30)
+    assert seen.count("job") == 5_000
+    assert "errand" in seen
+
+
+def test_an_errand_that_fails_is_counted_and_comes_back() -> None:
+    background = Background("the sink")
+    with pytest.warns(TracingWarning, match="the sink is losing data, and the run goes on: ZeroDivisionError"):
+        fail_between_jobs(background, times=3)
+    assert background.close(timeout=5)
+    assert background.lost >= 2
+
+
+def fail_between_jobs(background: Background, times: int) -> None:
+    failing = threading.Semaphore(0)
+    background.between_jobs(lambda: bool(failing.release()) or bool(1 / 0), every=0.01)  # type: ignore[func-returns-value]
+    for _ in range(times):
+        assert failing.acquire(timeout=5)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from llm_brain.tracing import json_safe, read_spans, record, span
 from llm_brain.tracing.safe import MAX_DEPTH, MAX_ITEMS, MAX_NODES, MAX_TEXT
+from llm_brain.tracing.tracer import MAX_LINE
 
 
 class Colour(enum.Enum):
@@ -261,3 +263,48 @@ def test_any_span_becomes_one_valid_line(attributes: dict[str, object], name: st
         json.loads(lines[0], parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
         [one] = read_spans(folder)
         assert len(one.attributes) >= 2
+
+
+def test_an_attribute_whose_name_is_no_valid_text_is_kept(tmp_path: Path) -> None:
+    with record(tmp_path) as tracer, span("odd", {"lone \ud800": 1}) as s:
+        s.set("\udfff", [2])
+    [one] = read_spans(tmp_path)
+    assert (one.attributes, tracer.lost) == ({"lone \ufffd": 1, "\ufffd": [2]}, 0)
+
+
+@given(values)
+def test_what_is_copied_in_a_hurry_is_what_is_copied_with_care(value: object) -> None:
+    # A lazy mapping is copied with care at once.
+    with_care = json_safe(MappingProxyType({"value": value}))
+    assert json_safe({"value": value}) == with_care
+
+
+@pytest.mark.parametrize("width", [0, 1, 2, 30, MAX_ITEMS, MAX_ITEMS + 1])
+def test_wide_and_deep_containers_keep_their_limits_whatever_way_they_are_copied(width: int) -> None:
+    for depth in (1, 2, 3, MAX_DEPTH + 1):
+        value: Any = "leaf"
+        for _ in range(depth):
+            value = {"other": [0] * width, "inner": value}
+        assert json_safe({"value": value}) == json_safe(MappingProxyType({"value": value}))
+
+
+def test_strangers_are_not_asked_how_long_they_are() -> None:
+    asked: list[int] = []
+
+    class Query:
+        def __len__(self) -> int:
+            asked.append(1)
+            return 3
+
+    assert json_safe([Query(), {"query": Query()}]) == [f"<{Query.__qualname__}>", {"query": f"<{Query.__qualname__}>"}]
+    assert json_safe(Query()) == f"<{Query.__qualname__}>"
+    assert not asked
+
+
+def test_a_line_that_would_be_too_long_is_shortened_where_it_is_longest(tmp_path: Path) -> None:
+    with record(tmp_path), span("chat", {"model": "m"}) as s:
+        s.set("books", ["x" * MAX_TEXT] * 300)
+    [path] = (tmp_path / "spans").iterdir()
+    assert path.stat().st_size < MAX_LINE
+    [one] = read_spans(tmp_path)
+    assert one.attributes == {"model": "m", "books": f"<{300 * (MAX_TEXT + 3) + 1} bytes left out>"}

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 import warnings
 from contextvars import copy_context
 from pathlib import Path
@@ -202,6 +203,23 @@ def test_a_percentile_is_a_duration_that_was_measured(durations: list[float]) ->
 
 
 def test_names_are_distinct() -> None:
-    values = [value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)]
+    values = [value for name, value in vars(names).items() if name.isupper() and name != "SCHEMA_URL" and isinstance(value, str)]
     assert len(values) == len(set(values))
-    assert all(value.startswith(("gen_ai.", "llm_brain.", "server.", "error.")) or "." not in value for value in values)
+    assert all(value.startswith(("gen_ai.", "llm_brain.", "server.", "error.", "http.")) or "." not in value for value in values)
+
+
+def test_a_long_run_is_read_in_little_memory(tmp_path: Path) -> None:
+    with record(tmp_path), span("chat", {"text": "x" * 500}):
+        pass
+    line = only_file(tmp_path).read_bytes()
+    with only_file(tmp_path).open("ab") as file:
+        for _ in range(200):
+            file.write(line * 100)
+    tracemalloc.start()
+    try:
+        [summary] = summarize(read_spans(tmp_path))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert summary.calls == 20_001
+    assert peak < 2_000_000 < len(line) * 20_001

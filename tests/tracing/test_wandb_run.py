@@ -1,12 +1,10 @@
 """What W&B is given is what it writes: offline, in the run's folder, without keys, and never in the way."""
 
 import contextlib
-import json
 import math
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,54 +15,13 @@ from typing import Any
 
 import pytest
 
-from llm_brain.tracing import SpanRecord, TracingWarning, WandbRun, names, read_spans, record, span
+from llm_brain.tracing import ConfusionMatrix, TracingWarning, WandbRun
+from tests.tracing.wandb_logs import ROOT, Logged, bytes_of, run_program
 
 wandb = pytest.importorskip("wandb")
 
-ROOT = Path(__file__).parents[2]
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for each test, and no setting of the machine's user."""
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    home = tmp_path / "home"
-    home.mkdir()
-    for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(home))
-    return home
-
-
-class Logged:
-    """The records of the one run in a folder, as W&B's own reader sees them."""
-
-    def __init__(self, folder: Path, run: str = "*run-*") -> None:
-        [log] = (folder / "wandb").glob(f"{run}/run-*.wandb")
-        read = [wandb.util.get_core_path(), "leet", "inspect", "-no-observability", "-json", "-run-file", str(log)]
-        lines = subprocess.run(read, check=True, capture_output=True, text=True, timeout=30).stdout.splitlines()
-        self.folder = log.parent
-        self.records: list[dict[str, Any]] = [json.loads(line) for line in lines]
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [one[kind] for one in self.records if one["type"] == kind]
-
-    def history(self) -> list[dict[str, Any]]:
-        rows = [row["item"] for row in self.of("history")]
-        return [{key: value for key, value in row.items() if not key.startswith("_")} for row in rows]
-
-    def table(self, name: str) -> dict[str, Any]:
-        [path] = [row[f"{name}.path"] for row in self.history() if f"{name}.path" in row]
-        told = json.loads((self.folder / "files" / path).read_text(encoding="utf-8"))
-        return {"columns": told["columns"], "data": told["data"]}
-
-
-def bytes_of(folder: Path) -> bytes:
-    return b"\n".join(path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-
-
-def call(name: str, seconds: float, **attributes: object) -> SpanRecord:
-    return SpanRecord("t", "s", None, name, 0, int(seconds * 1e9), "ok", {names.REQUEST_MODEL: "smollm2", **attributes})
+pytestmark = pytest.mark.usefixtures("wandb_home")
 
 
 def test_what_was_logged_is_read_back(tmp_path: Path) -> None:
@@ -98,31 +55,46 @@ def test_what_was_logged_is_read_back(tmp_path: Path) -> None:
     assert (summary["best"], summary["model"], summary["loss"]) == (0.25, "smollm2", 0.5)
     by_glob = [one for one in logged.of("metric") if one.get("glob_name") == "*"]
     assert [one["step_metric"] for one in by_glob] == ["step"]
-    assert logged.of("exit") == [{"exit_code": 0}]
+    assert [one["exit_code"] for one in logged.of("exit")] == [0]
 
 
-def test_calls_are_replayed_from_the_spans(tmp_path: Path) -> None:
-    with record(tmp_path):
-        with span("chat smollm2", {names.REQUEST_MODEL: "smollm2"}) as s:
-            s.set(names.INPUT_TOKENS, 12)
-            s.set(names.OUTPUT_TOKENS, 3)
-            s.set(names.CACHED, value=False)
-        with contextlib.suppress(TimeoutError), span("chat smollm2", {names.REQUEST_MODEL: "smollm2"}):
-            raise TimeoutError
-        with span("step"):
-            pass
-    spans = list(read_spans(tmp_path))
+def test_values_that_w_and_b_refuses_are_made_safe(tmp_path: Path) -> None:
+    odd = {"object": object(), "bytes": b"raw", "set": {1}, "type": int, "generator": (one for one in [1]), "surrogate": "\ud800"}
+    with WandbRun(tmp_path, config=odd) as run:
+        run.log(odd, step=1)
+        run.table("odd", list(odd), [list(odd.values())])
+        run.summary(odd)
+    assert run.lost == 0
+    [row] = [row for row in Logged(tmp_path).history() if "bytes" in row]
+    assert (row["bytes"], row["object"], row["surrogate"]) == ("raw", "<object>", "\ufffd")
+
+
+def test_what_is_named_like_a_key_is_no_part_of_the_config(tmp_path: Path) -> None:
+    with WandbRun(tmp_path, config={"api_key": "my dog", "inner": {"password": "hunter2"}, "pad_token": "<pad>"}) as run:
+        assert run.active
+    [told] = Logged(tmp_path).of("run")
+    assert told["config"]["update"]["pad_token"] == "<pad>"
+    assert b"my dog" not in bytes_of(tmp_path)
+    assert b"hunter2" not in bytes_of(tmp_path)
+
+
+def test_lists_of_numbers_are_histograms_and_confusion_matrices_are_charts(tmp_path: Path) -> None:
     with WandbRun(tmp_path) as run:
-        run.replay_calls(spans)
-    told = Logged(tmp_path).table("calls")
-    assert told["columns"] == ["name", "model", "status", "cached", "input_tokens", "output_tokens", "seconds", "error"]
-    assert told["data"] == [
-        ["chat smollm2", "smollm2", "ok", False, 12, 3, pytest.approx(spans[0].seconds), None],
-        ["chat smollm2", "smollm2", "error", None, None, None, pytest.approx(spans[1].seconds), "TimeoutError"],
-    ]
+        run.log({"staleness": [1, 2, 2], "words": ["a", "b"]}, step=1)
+        run.confusion("mood", ConfusionMatrix("Mood", ["glad", "sad"], [[8, 1], [2, 9]]))
+    assert run.lost == 0
+    logged = Logged(tmp_path)
+    [row] = [row for row in logged.history() if "words" in row]
+    assert (row["staleness._type"], sum(row["staleness.values"]), row["words"]) == ("histogram", 3, ["a", "b"])
+    assert logged.table("mood_table") == {
+        "columns": ["Actual", "Predicted", "nPredictions"],
+        "data": [["glad", "glad", 8], ["glad", "sad", 1], ["sad", "glad", 2], ["sad", "sad", 9]],
+    }
+    [panel] = [one["update"]["_wandb.visualize.mood"] for one in logged.of("config")]
+    assert panel["panel_config"]["panelDefId"] == "wandb/confusion_matrix/v1"
 
 
-def test_everything_lies_in_the_folder_and_the_process_is_left_as_it_was(tmp_path: Path, home: Path) -> None:
+def test_everything_lies_in_the_folder_and_the_process_is_left_as_it_was(tmp_path: Path, wandb_home: Path) -> None:
     def handler(*_: object) -> None:
         return
 
@@ -137,7 +109,7 @@ def test_everything_lies_in_the_folder_and_the_process_is_left_as_it_was(tmp_pat
     finally:
         signal.signal(signal.SIGINT, previous)
     assert (dict(os.environ), sys.excepthook, sys.exit, set(helpers())) == before
-    assert list(home.iterdir()) == []
+    assert list(wandb_home.iterdir()) == []
     assert {path.name for path in tmp_path.iterdir()} == {"home", "run"}
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["wandb"]
     assert len(list((tmp_path / "run" / "wandb").rglob("up*.json"))) == 1
@@ -195,16 +167,10 @@ print(run.lost >= 1_002, waited < 1.0)
 
 @pytest.mark.skipif(shutil.which("pgrep") is None, reason="the helper is found with pgrep")
 def test_a_helper_that_dies_is_told_once_and_the_run_goes_on(tmp_path: Path) -> None:
-    done = python(WITHOUT_ITS_HELPER, tmp_path)
+    done = run_program(WITHOUT_ITS_HELPER, tmp_path)
     assert done.stdout == "True True\n"
     assert done.stderr.count("TracingWarning: W&B is losing data, and the run goes on") == 1
     assert "Traceback" not in done.stderr
-
-
-def python(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", program, str(folder)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment, timeout=60)
 
 
 def test_a_mode_that_w_and_b_does_not_know_only_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,20 +178,6 @@ def test_a_mode_that_w_and_b_does_not_know_only_warns(tmp_path: Path, monkeypatc
     with pytest.warns(TracingWarning, match=r"W&B \(sometimes\) did not start"), WandbRun(tmp_path) as run:
         use(run)
     assert not run.active
-
-
-@pytest.mark.slow
-def test_a_server_that_does_not_answer_leaves_an_offline_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("WANDB_MODE", "online")
-        monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
-        start = time.monotonic()
-        with pytest.warns(TracingWarning, match=r"W&B \(online\) did not start"), WandbRun(tmp_path) as run:
-            run.log({"loss": 0.5}, step=1)
-        assert time.monotonic() - start < 20
-    [offline] = (tmp_path / "wandb").glob("offline-run-*")
-    assert Logged(offline.parents[1], "offline-run-*").history() == [{"loss": 0.5, "step": 1}]
 
 
 def test_disabled_by_the_user_it_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,14 +246,13 @@ def test_ctrl_c_is_the_callers_and_ends_the_run_soon(tmp_path: Path) -> None:
         assert program.wait(10) == 0
         assert time.monotonic() - start < 5.0
     assert Logged(tmp_path / "run").history() == [{"loss": 0.5, "step": 1}]
-    assert Logged(tmp_path / "run").of("exit") == [{"exit_code": 1}]
+    assert [one["exit_code"] for one in Logged(tmp_path / "run").of("exit")] == [1]
 
 
 def use(run: WandbRun) -> None:
     run.log({"loss": 0.5, "odd": object()}, step=1)
     run.table("calls", ["a"], [[1]])
     run.summary({"best": 1})
-    run.replay_calls([call("chat", 0.5)])
 
 
 def helpers() -> Iterator[int]:

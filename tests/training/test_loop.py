@@ -18,6 +18,7 @@ import torch
 
 from llm_brain.brain import Brain, load_brain
 from llm_brain.errors import BackendError, CheckpointError, DataError
+from llm_brain.tracing import read_spans, record
 from llm_brain.training import Lesson, Pair, TokenReader, TrainingResult, TrainingSettings, predict, train
 
 NewBrain = Callable[[], Brain]
@@ -267,3 +268,21 @@ def test_a_killed_training_goes_on_after_its_last_whole_epoch(tmp_path: Path) ->
     assert 5 <= resumed < 40
     assert history == whole
     assert not list((tmp_path / "killed").glob(".training*"))
+
+
+def test_epochs_steps_evaluations_and_validations_are_in_the_trace_each_inside_of_what_caused_it(
+    new_brain: NewBrain, reader: TokenReader, lesson: Lesson, tmp_path: Path
+) -> None:
+    settings = ALONE.model_copy(update={"feedback_weight": 1.0, "epochs": 2, "validate_every": 1})
+    with record(tmp_path / "run"):
+        history = train(new_brain(), reader, lesson, settings, tmp_path / "training").history
+    spans = {one.span_id: one for one in read_spans(tmp_path / "run")}
+    of = {kind: [one for one in spans.values() if one.kind == kind] for kind in ("epoch", "step", "validation", "evaluation")}
+    assert [len(of["epoch"]), len(of["step"]), len(of["validation"])] == [2, 8, 2]
+    assert {spans[one.parent_id or ""].kind for one in of["step"] + of["validation"]} == {"epoch"}
+    assert {spans[one.parent_id or ""].kind for one in of["evaluation"]} == {"step"}
+    assert [one.attributes["llm_brain.step"] for one in of["step"]] == list(range(8))
+    assert [one.attributes["llm_brain.score"] for one in of["validation"]] == [epoch["validation_score"] for epoch in history]
+    assert all({"prompt", "answer"} == set(one.attributes["llm_brain.arguments"]) for one in of["evaluation"])
+    losses = [one.attributes["llm_brain.metric.loss"] for one in of["step"]]
+    assert [sum(losses[:4]) / 4, sum(losses[4:]) / 4] == pytest.approx([epoch["loss"] for epoch in history])

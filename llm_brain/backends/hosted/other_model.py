@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from llm_brain.tracing.spans import Tracer, current_tracer
+from llm_brain.tracing.spans import current_tracer
+from llm_brain.tracing.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,8 @@
 
     wait for one's turn -> send -> an answer, or a fault -> worth another try, and time for it? -> wait -> send again
 
-A client's own retries are switched off everywhere, so a call is at most `1 + retries` requests.
+A client's own retries are switched off everywhere, so a call is at most `1 + retries` requests. Where it was more than one, each
+of them is a span of its own in the trace.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -20,6 +21,8 @@ from llm_brain.backends.contract import Choice, Embeddings, Reply
 from llm_brain.backends.hosted.limits import NO_LIMITS, Endpoint, silence_fault
 from llm_brain.backends.hosted.pieces import Telling, Waiting
 from llm_brain.errors import BackendError
+from llm_brain.tracing.names import ATTEMPT, ATTEMPT_KIND, ERROR_TYPE, HTTP_STATUS, KIND
+from llm_brain.tracing.spans import Span, span
 
 Answer = TypeVar("Answer", Reply, Choice, Embeddings)
 Result = TypeVar("Result")
@@ -82,6 +85,7 @@ class Call:
         self._sent = 0.0
         self._ends = 0.0  # when the time of a stream is up
         self._limit: asyncio.Timeout | None = None
+        self._request: Span | None = None  # the one that is under way, if it is traced
 
     async def answer(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask until there is an answer, or no more time or tries.
@@ -94,13 +98,10 @@ class Call:
             fault: BackendError
             await self._enter()
             try:
-                answer = await self._within(ask())
+                with self._turn():
+                    return self.finished(await self._within(ask()))
             except BackendError as error:
                 fault = error
-            else:
-                return self.finished(answer)
-            finally:
-                self._endpoint.leave()
             # Out here, so that what was caught, which may quote a key, is not attached to what is raised.
             await self.failed(fault)
 
@@ -143,15 +144,13 @@ class Call:
             self._sent = 0.0
             await self._enter()
             try:
-                async with aclosing(ask()) as pieces:
-                    reply = await self._all_of(pieces, attempt)
-                waiting.put(self.finished(reply))
+                with self._turn():
+                    async with aclosing(ask()) as pieces:
+                        reply = await self._all_of(pieces, attempt)
+                    waiting.put(self.finished(reply))
+                    return
             except BackendError as error:
                 fault = error
-            else:
-                return
-            finally:
-                self._endpoint.leave()
             given = attempt.given()
             if fault.kind == "timeout" and given and (self._failed or attempt.left >= self._timeout / 2):
                 # It has stopped before, or was silent for half of the time or more: it has not only been slow.
@@ -207,6 +206,7 @@ class Call:
     def finished(self, answer: Answer) -> Answer:
         """Tell an answer what it took."""
         self._endpoint.succeeded()
+        self._end_request(None, one_of_many=bool(self._failed))
         if isinstance(answer, Embeddings):
             return replace(answer, failed=tuple(self._failed))
         usage = answer.usage
@@ -227,7 +227,9 @@ class Call:
         wait = self._wait(error)
         if error.kind == "rate_limit":
             self._endpoint.throttled(wait, since=self._sent)
-        if not error.retryable or not self._left or wait >= self._time:
+        is_last = not error.retryable or not self._left or wait >= self._time
+        self._end_request(error, one_of_many=not is_last or len(self._failed) > 1)
+        if is_last:
             raise self._told(error)
         self._left -= 1
         self._time -= wait
@@ -262,6 +264,7 @@ class Call:
                 try:
                     await self._endpoint.enter(self._tokens, patience=self._time)
                     self._sent = time.monotonic()
+                    self._begin_request()
                 except BackendError as error:
                     fault = error
         if fault is not None:
@@ -273,6 +276,34 @@ class Call:
             raise self._told(BackendError(message, kind="rate_limit", retryable=True, retry_after=wait))
         if counts:
             self._time -= self._sent - waiting
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Have the turn that `_enter` waited for; whoever gives up in it ends its request, too."""
+        try:
+            yield
+        except BackendError:
+            raise
+        except BaseException as error:
+            self._end_request(None if isinstance(error, GeneratorExit) else error, one_of_many=bool(self._failed))
+            raise
+        finally:
+            self._endpoint.leave()
+
+    def _begin_request(self) -> None:
+        self._request = span("attempt", {KIND: ATTEMPT_KIND, ATTEMPT: len(self._failed) + 1})
+        self._request.begin()
+
+    def _end_request(self, error: BaseException | None, *, one_of_many: bool) -> None:
+        """End the span of the request that is under way; the only one of a call is the call itself, and its span is not kept."""
+        here, self._request = self._request, None
+        if here is None or not one_of_many:
+            return
+        if isinstance(error, BackendError):
+            here.set(ERROR_TYPE, error.kind)
+            if error.status is not None:
+                here.set(HTTP_STATUS, error.status)
+        here.end(error)
 
     async def _within(self, work: Awaitable[Result]) -> Result:
         """Await something for as long as the call may still take."""

@@ -73,13 +73,14 @@ class TracedBackend(Layer):
                     here.set(names.NOTES, list(choice.notes))
                 if choice.probabilities is not None:
                     here.set(names.PROBABILITIES, choice.probabilities)
-                self._tell(here, choice, _part(choice.option))
+                self._tell(here, choice, {**_part(choice.option), "finish_reason": "stop"})
         return choice
 
     async def around_embed(self, texts: Sequence[str], inner: Asking) -> Embeddings:
         """Ask the inner backend inside a span named "embed MODEL"."""
         with span(f"embed {self.model_id}") as here, self._counted(here) as answers:
             if here.recording:
+                here.set(names.KIND, names.CALL_KIND)
                 here.set(names.OPERATION_NAME, names.EMBEDDINGS)
                 here.set(names.REQUEST_MODEL, self.model_id)
                 here.content(names.INPUT_MESSAGES, [{"role": "user", **_part(text)} for text in texts])
@@ -109,6 +110,7 @@ class TracedBackend(Layer):
         if here.recording:
             sampling = request.sampling
             told = {
+                names.KIND: names.CALL_KIND,
                 names.OPERATION_NAME: names.CHAT if request.form == "chat" else names.TEXT_COMPLETION,
                 names.REQUEST_MODEL: self.model_id,
                 names.REQUEST_TEMPERATURE: sampling.temperature,

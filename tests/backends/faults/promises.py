@@ -69,6 +69,20 @@ def check_span(outcome: Outcome, tried: Sequence[Attempt]) -> None:
     assert len(span["attributes"].get(names.TRY_ERRORS, [])) == len(tried)
     if outcome.error is not None:
         assert span["attributes"][names.FAULT] == outcome.fault.kind
+    check_attempt_spans(outcome, span["span_id"], tried)
+
+
+def check_attempt_spans(outcome: Outcome, call: str, tried: Sequence[Attempt]) -> None:
+    """Check that each request of a call that needed several is a span inside the call's."""
+    spans = [span for span in outcome.spans if span["attributes"].get(names.KIND) == names.ATTEMPT_KIND]
+    assert {span["parent_id"] for span in spans} <= {call}
+    if len(tried) + (outcome.error is None) == 1:
+        assert len(spans) <= 1  # and that only where there was no turn for the next one
+        return
+    assert [span["attributes"][names.ATTEMPT] for span in spans] == list(range(1, len(spans) + 1))
+    assert [span["attributes"].get(names.ERROR_TYPE) for span in spans][: len(tried)] == [attempt.kind for attempt in tried]
+    assert [span["attributes"].get(names.HTTP_STATUS) for span in spans][: len(tried)] == [attempt.status for attempt in tried]
+    assert [span["status"] for span in spans] == ["error"] * len(tried) + ["ok"] * (outcome.error is None)
 
 
 def check_key(outcome: Outcome, key: str = KEY) -> None:

@@ -143,7 +143,7 @@ def test_a_clock_that_jumps_changes_no_wait_no_deadline_and_no_duration(server: 
     for (_, seconds), least in zip(told, (0.1, 1.4, 0.69), strict=True):
         assert least <= seconds <= 2.5
     spans = [json.loads(line) for path in tmp_path.rglob("*.jsonl") for line in path.read_text().splitlines()]
-    assert len(spans) == 3
+    assert [span["attributes"]["llm_brain.kind"] for span in spans].count("call") == 3
     assert all(0 <= span["end_ns"] - span["start_ns"] <= 3e9 for span in spans)
 
 

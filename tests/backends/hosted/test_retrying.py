@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from llm_brain.backends.hosted.pieces import Waiting
 from llm_brain.backends.hosted.retrying import AdaptedError, Call
 from llm_brain.backends.portal import portal
 from llm_brain.errors import BackendError
+from llm_brain.tracing import names, read_spans, record, span
 
 BUSY = {"kind": "server", "retryable": True, "status": 503}
 
@@ -297,3 +299,57 @@ def test_pieces_that_wait_in_great_numbers_are_put_together() -> None:
     assert waiting.next() == "ab" * 50_000
     assert isinstance(waiting.next(), Reply)
     assert waiting.next() is None
+
+
+def attempts(folder: Path) -> list[tuple[str, Any, Any, Any]]:
+    """Tell status, number, HTTP status and error of each attempt in the trace."""
+    spans = [span for span in read_spans(folder) if span.kind == names.ATTEMPT_KIND]
+    wanted = (names.ATTEMPT, names.HTTP_STATUS, names.ERROR_TYPE)
+    return [(span.status, *(span.attributes.get(name) for name in wanted)) for span in spans]
+
+
+def test_each_request_of_a_call_that_needed_several_is_in_the_trace(tmp_path: Path) -> None:
+    ask, _ = asking(*[BUSY | {"retry_after": 0.0}] * 2, None)
+    with record(tmp_path), span("call") as around:
+        asyncio.run(call().answer(ask))
+    assert attempts(tmp_path) == [("error", 1, 503, "server"), ("error", 2, 503, "server"), ("ok", 3, None, None)]
+    assert {one.parent_id for one in read_spans(tmp_path) if one.name == "attempt"} == {around.span_id}
+
+
+@pytest.mark.parametrize("outcome", [None, {"kind": "auth", "status": 401}])
+def test_the_only_request_of_a_call_is_no_span_of_its_own(outcome: Any, tmp_path: Path) -> None:
+    ask, asked = asking(outcome)
+    with record(tmp_path), suppress(BackendError):
+        asyncio.run(call().answer(ask))
+    assert (attempts(tmp_path), len(asked)) == ([], 1)
+
+
+def test_a_call_that_is_given_up_ends_its_last_request_in_the_trace(tmp_path: Path) -> None:
+    ask, asked = asking(BUSY | {"retry_after": 0.0}, 9.0)
+
+    async def main() -> None:
+        task = asyncio.create_task(call().answer(ask))
+        await asyncio.wait([task], timeout=0.3)
+        assert len(asked) == 2
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    with record(tmp_path):
+        asyncio.run(main())
+    assert attempts(tmp_path) == [("error", 1, 503, "server"), ("error", 2, None, None)]
+
+
+def test_the_requests_of_a_stream_are_in_the_trace_also_where_its_reader_stops(tmp_path: Path) -> None:
+    with record(tmp_path / "whole"):
+        pieces_of(streaming(["Hel", CUT], ["Hello"])[0])
+    assert [(status, number) for status, number, *_ in attempts(tmp_path / "whole")] == [("error", 1), ("ok", 2)]
+
+    async def main() -> None:
+        async with aclosing(call().stream(streaming([CUT], ["Hel", "lo"])[0])) as pieces:
+            async for _ in pieces:
+                break
+
+    with record(tmp_path / "stopped"):
+        asyncio.run(main())
+    assert [(status, number) for status, number, *_ in attempts(tmp_path / "stopped")] == [("error", 1), ("ok", 2)]

@@ -45,6 +45,7 @@ def test_a_chat_is_a_span_with_its_prompt_its_reply_and_its_numbers(tmp_path: Pa
     (one,) = spans(tmp_path)
     assert (one.name, one.status) == ("chat m-1", "ok")
     assert one.attributes == {
+        "llm_brain.kind": "call",
         "gen_ai.operation.name": "chat",
         "gen_ai.request.model": "m-1",
         "gen_ai.request.temperature": 0.5,
