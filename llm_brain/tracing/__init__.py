@@ -3,13 +3,15 @@
     names, identity                how attributes are called; ids, and how a trace goes on in another process
     spans                          `record` and `span`: what the rest of the house writes with
     safe, redaction, text, notice  values made fit for a file, keys cut out, and one warning when something is lost
-    writer, reader, following      JSON lines, out and in again, and in while they are written
+    tracer, writer                 JSON lines, one file a process
+    reader, following, runs        and in again, later or while they are written; which runs there are
+    totals, as_text                sums by function, and a span as text
     wandb_run                      the run in Weights & Biases too, offline unless told otherwise
     otlp                           the run in an OpenTelemetry collector, later or while it goes on
     page                           the run's spans as one page of HTML, with a tree, a search, comparisons and curves
     report, sections               one page of HTML that shows a run's results without a script
 
-This is the ground floor: it knows no model, no network and no training, and nothing here may make a call fail. What
+This is the ground floor: it knows no model and no training, and nothing here may make a call fail: a sink reads the files. What
 does not live here: metrics and what they mean (`training`, `optimize`), and prices (`backends`).
 """
 
@@ -22,10 +24,8 @@ if TYPE_CHECKING:
     from llm_brain.tracing.otlp import OtlpExporter as OtlpExporter
     from llm_brain.tracing.otlp import export_run as export_run
     from llm_brain.tracing.otlp_batches import Exported as Exported
-    from llm_brain.tracing.reader import NameSummary as NameSummary
     from llm_brain.tracing.reader import SpanRecord as SpanRecord
     from llm_brain.tracing.reader import read_spans as read_spans
-    from llm_brain.tracing.reader import summarize as summarize
     from llm_brain.tracing.redaction import keep_secret as keep_secret
     from llm_brain.tracing.redaction import redact as redact
     from llm_brain.tracing.report import write_report as write_report
@@ -51,7 +51,6 @@ __getattr__, __dir__, __all__ = attach(
         "ConfusionMatrix": "sections",
         "Curve": "sections",
         "Exported": "otlp_batches",
-        "NameSummary": "reader",
         "OtlpExporter": "otlp",
         "Prose": "sections",
         "Section": "sections",
@@ -70,7 +69,6 @@ __getattr__, __dir__, __all__ = attach(
         "record": "spans",
         "redact": "redaction",
         "span": "spans",
-        "summarize": "reader",
         "write_report": "report",
     },
 )

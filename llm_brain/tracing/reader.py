@@ -1,11 +1,9 @@
-"""Spans back from disk: every line of every process's file, one at a time, and what they add up to by name."""
+"""Spans back from disk: every line of every process's file, one at a time."""
 
 from __future__ import annotations
 
-import math
-from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,77 +87,6 @@ def read_spans(run_folder: Path | str) -> Iterator[SpanRecord]:
     return _read(sorted((folder / SPANS_FOLDER).glob("*.jsonl"), key=began))
 
 
-@dataclass(slots=True)
-class NameSummary:
-    """What the spans of one name add up to.
-
-    Attributes:
-        calls, errors, cached: How many there were, how many failed, how many were answered from the cache.
-        input_tokens, output_tokens: Of the spans that were not cached: what was paid for.
-        seconds: All durations together.
-
-    Example:
-        >>> summary = NameSummary("chat")
-        >>> used = {"gen_ai.usage.input_tokens": 12}
-        >>> summary.add(SpanRecord("a1", "b2", None, "chat", 0, 1_500_000_000, "ok", used))
-        >>> summary.calls, summary.input_tokens, summary.p50
-        (1, 12, 1.5)
-    """
-
-    name: str
-    calls: int = 0
-    errors: int = 0
-    cached: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    seconds: float = 0.0
-    _durations: array[float] = field(default_factory=lambda: array("d"), repr=False)
-
-    def add(self, one: SpanRecord) -> None:
-        """Count one more span."""
-        self.calls += 1
-        self.errors += one.status == "error"
-        self.seconds += one.seconds
-        self._durations.append(one.seconds)
-        if one.attributes.get(names.CACHED) is True:
-            self.cached += 1
-        else:
-            self.input_tokens += _count(one.attributes.get(names.INPUT_TOKENS))
-            self.output_tokens += _count(one.attributes.get(names.OUTPUT_TOKENS))
-
-    @property
-    def p50(self) -> float:
-        """The median duration in seconds (nearest rank, so that it is one that was measured); NaN without spans."""
-        return self._percentile(0.50)
-
-    @property
-    def p95(self) -> float:
-        """The duration in seconds that 95% of the spans kept within (nearest rank); NaN without spans."""
-        return self._percentile(0.95)
-
-    def _percentile(self, share: float) -> float:
-        if not self._durations:
-            return math.nan
-        return sorted(self._durations)[max(0, math.ceil(share * len(self._durations)) - 1)]
-
-
-def summarize(spans: Iterable[SpanRecord]) -> list[NameSummary]:
-    """Add spans up by name, the name that took the most time first.
-
-    Args:
-        spans: As from `read_spans`; they are not kept, only their durations are (8 bytes each).
-
-    Example:
-        >>> step = SpanRecord("a1", "b2", None, "step", 0, 2_000_000, "ok", {})
-        >>> [(one.name, one.calls) for one in summarize([step, step])]
-        [('step', 2)]
-    """
-    by_name: dict[str, NameSummary] = {}
-    for one in spans:
-        by_name.setdefault(one.name, NameSummary(one.name)).add(one)
-    return sorted(by_name.values(), key=lambda summary: (-summary.seconds, summary.name))
-
-
 def parse_line(line: bytes, path: Path) -> SpanRecord | None:
     """Read one line of a span file; None where it is not a span.
 
@@ -223,7 +150,3 @@ def _span_of(fields: dict[str, Any]) -> SpanRecord:
         attributes=dict(fields["attributes"]),
         error=fields.get("error"),
     )
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -12,6 +12,7 @@ from llm_brain.backends.anthropic.faults import anthropic_fault
 from llm_brain.backends.anthropic.reply import read_reply
 from llm_brain.backends.anthropic.stream import StreamedMessage
 from llm_brain.backends.anthropic.tool import is_wrapped
+from llm_brain.backends.configuration.environment import check_key
 from llm_brain.backends.contract import Reply, Request
 from llm_brain.backends.hosted.address import Address
 from llm_brain.backends.hosted.backend import DEFAULT_RETRIES, DEFAULT_TIMEOUT, HostedBackend
@@ -75,6 +76,8 @@ class AnthropicBackend(HostedBackend):
                 "for a server of your own, give `base_url` or set ANTHROPIC_BASE_URL"
             )
             raise MissingKeyError(message)
+        if key:
+            check_key(key, "`api_key`" if api_key else "ANTHROPIC_API_KEY")
         address = Address((given or HOSTED).rstrip("/").removesuffix("/v1"))
         # A user and a password in the address are for what stands before the server, which has a key of its own.
         headers = {**address.sign_in(None), **({"x-api-key": key} if key else {}), "anthropic-version": VERSION}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from llm_brain.backends.configuration.environment import check_key
 from llm_brain.backends.contract import Choice, Embeddings, Reply, Request
 from llm_brain.backends.hosted.address import Address
 from llm_brain.backends.hosted.backend import DEFAULT_RETRIES, DEFAULT_TIMEOUT, HostedBackend
@@ -94,6 +95,8 @@ class OpenAIBackend(HostedBackend):
                     "`api_key`; for a server of your own, give `base_url` or set OPENAI_BASE_URL"
                 )
                 raise MissingKeyError(message)
+            if key:
+                check_key(key, "`api_key`" if api_key else "OPENAI_API_KEY")
             address = Address(given or HOSTED)
             server = HttpServer(address.plain, address.sign_in(key))
         # OpenAI's newer models refuse `max_tokens`, and many other servers do not know the name that replaced it.
