@@ -22,11 +22,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from examples.mood.display import Display
-from examples.mood.interface import MoodReader
+from examples.mood.interface import MOODS, MoodReader
 from examples.mood.results import (
     Summary,
     accuracy,
     baseline_answers,
+    confusion,
     print_summary,
     save_summary,
     seconds_a_call,
@@ -39,7 +40,7 @@ from llm_brain._atomic import write_atomically
 from llm_brain.backends import CachedBackend, LanguageBackend, LocalBackend, TracedBackend, resolve_model
 from llm_brain.errors import ModelNameError
 from llm_brain.optimize import Study
-from llm_brain.tracing import WandbRun
+from llm_brain.tracing import WandbRun, names, span
 from llm_brain.training import TokenReader, read_messages
 
 HERE = Path(__file__).parent
@@ -86,7 +87,9 @@ def run_demo(run: Path, trials: int, console: Console) -> Summary:
         study = tune(school, tokens, model, run=run, trials=trials, display=display)
         student = Student.load(best_folder(study, run) / "student", tokens)
         student.save(run / "brain")
-        answers = answer_gold(school, student, gold, display)
+        with span("the gold set", {names.KIND: names.VALIDATION_KIND}) as here:
+            answers = answer_gold(school, student, gold, display)
+            here.set(f"{names.METRIC}.confusion", {"labels": list(MOODS), "counts": confusion(answers["brain"], gold)})
         summary = Summary(
             teacher_accuracy=accuracy(answers["teacher"], gold),
             teacher_accuracy_uncalibrated=accuracy(answers["teacher, uncalibrated"], gold),

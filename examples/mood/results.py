@@ -146,12 +146,16 @@ def write_page(
         )
     )
     for name, given in answers.items():
-        seen = Counter((record["mood"], answer) for record, answer in zip(gold, given, strict=True))
-        counts = [[seen[actual, predicted] for predicted in MOODS] for actual in MOODS]
-        sections.append(ConfusionMatrix(f"Confusion on the gold set: {name}", list(MOODS), counts))
+        sections.append(ConfusionMatrix(f"Confusion on the gold set: {name}", list(MOODS), confusion(given, gold)))
     refused = [[reason, number] for reason, number in sorted(school.pairs.refused.items()) if number]
     sections.append(Table("Pairs that were refused", ["reason", "number"], refused))
     write_report(run / "report.html", "The mood of customers", sections)
+
+
+def confusion(answers: Sequence[Any], gold: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """Count how often each mood was taken for each: a row for what it is, a column for what was answered."""
+    seen = Counter((line["mood"], answer) for line, answer in zip(gold, answers, strict=True))
+    return [[seen[actual, predicted] for predicted in MOODS] for actual in MOODS]
 
 
 def _trial_curves(number: int, run: Path) -> list[Curve]:

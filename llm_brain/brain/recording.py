@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from llm_brain.brain.modulators import Modulators, ModulatorSignals
+from llm_brain.brain.modulators import CHANNELS, Modulators, ModulatorSignals
 
 
 class Recording:
@@ -45,6 +45,18 @@ class Recording:
             message = "the recorded calls had different batch sizes: take them one by one from `calls`"
             raise ValueError(message)
         return ModulatorSignals(*(torch.cat(parts, dim=1) for parts in zip(*calls, strict=True)))
+
+    def levels(self, block: int = 0) -> dict[str, float]:
+        """Give each modulator's tonic level, averaged over all steps of all calls, padding included; nothing where there is none.
+
+        Example:
+            >>> with record_modulators([Modulators(heads=2)]) as recording:
+            ...     pass
+            >>> recording.levels()
+            {}
+        """
+        steps = [call.tonic.flatten(end_dim=-2) for call in self._courses[block]]
+        return dict(zip(CHANNELS, torch.cat(steps).mean(dim=0).tolist(), strict=True)) if steps else {}
 
     def calls(self, block: int = 0) -> tuple[ModulatorSignals, ...]:
         """Give the signals of a block, call by call."""

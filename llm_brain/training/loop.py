@@ -220,7 +220,9 @@ class _Trainer:
 
     def _validate(self) -> float:
         with span("validation", {KIND: VALIDATION_KIND, STEP: self.state.step}) as here, self.average.applied():
-            answers = predict(self.brain, self.reader, self.lesson.held_out)
+            with self.brain.record() as recording:
+                answers = predict(self.brain, self.reader, self.lesson.held_out)
+            here.set(f"{METRIC}.modulators", recording.levels())
             score = self.lesson.validate(list(zip(self.lesson.held_out, answers, strict=True)))
             here.set(SCORE, score)
             # A score that is not a number is beaten by any that is.
