@@ -63,8 +63,7 @@ class Portal:
         context = contextvars.copy_context()
         free = self._free.get().idle()
         loop = free.loop()
-        # A step that Ctrl-C has cancelled may take some rounds of the loop to end, and only then can the iterator be closed.
-        turn = asyncio.Lock()
+        turn = _Turn()
         try:
             while True:
                 try:
@@ -244,13 +243,26 @@ def _serve(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> None
         loop.close()
 
 
-async def _next(items: AsyncIterator[Result], turn: asyncio.Lock) -> Result:
+class _Turn(asyncio.Lock):
+    """Held by the step of an iterator that is under way: only when it has ended can the iterator be closed."""
+
+    step: asyncio.Task[Any] | None = None
+
+
+async def _next(items: AsyncIterator[Result], turn: _Turn) -> Result:
     # Asked in here: an iterator belongs to the loop in whose thread it is first asked.
     async with turn:
-        return await anext(items)
+        turn.step = asyncio.current_task()
+        try:
+            return await anext(items)
+        finally:
+            turn.step = None
 
 
-async def _closed(close: Callable[[], Awaitable[None]], turn: asyncio.Lock) -> None:
+async def _closed(close: Callable[[], Awaitable[None]], turn: _Turn) -> None:
+    # Ctrl-C may have come before whoever waited for the step could cancel it.
+    if turn.step is not None:
+        turn.step.cancel()
     async with turn:
         await close()
 

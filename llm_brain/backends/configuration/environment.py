@@ -148,11 +148,11 @@ def check_key(key: str, place: str) -> None:
         >>> check_key("two\nlines", "OPENAI_API_KEY")
         Traceback (most recent call last):
         ...
-        llm_brain.errors.MissingKeyError: OPENAI_API_KEY holds characters that no key has (a line break, a blank, a letter ...
+        llm_brain.errors.MissingKeyError: OPENAI_API_KEY holds characters that no key has (a line break, a letter that ...
     """
-    if not (key.isascii() and key.isprintable() and " " not in key):
+    if not (key.isascii() and key.isprintable()):
         message = (
-            f"{place} holds characters that no key has (a line break, a blank, a letter that is not ASCII), and cannot be sent: "
+            f"{place} holds characters that no key has (a line break, a letter that is not ASCII), and cannot be sent: "
             "copy the key once more"
         )
         raise MissingKeyError(message)

@@ -86,6 +86,7 @@ class Call:
         self._ends = 0.0  # when the time of a stream is up
         self._limit: asyncio.Timeout | None = None
         self._request: Span | None = None  # the one that is under way, if it is traced
+        self._is_left = False  # whether who reads a stream has gone, which is no fault of it
 
     async def answer(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask until there is an answer, or no more time or tries.
@@ -131,9 +132,16 @@ class Call:
                 if task is asyncio.current_task():  # or else it was handed to a thread, and could be read on meanwhile
                     self._give_back(time.monotonic() - left)
             reading.result()
+        except GeneratorExit:
+            self._is_left = True
+            raise
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            # What has ended is not awaited: where a loop closes all generators at once, this one may not wait.
+            if not reading.done():
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+            elif not reading.cancelled():
+                reading.exception()
 
     async def _read(self, ask: Callable[[], AsyncGenerator[str | Reply, None]], waiting: Waiting) -> None:
         given = ""
@@ -285,7 +293,7 @@ class Call:
         except BackendError:
             raise
         except BaseException as error:
-            self._end_request(None if isinstance(error, GeneratorExit) else error, one_of_many=bool(self._failed))
+            self._end_request(None if self._is_left else error, one_of_many=bool(self._failed))
             raise
         finally:
             self._endpoint.leave()

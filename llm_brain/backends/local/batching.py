@@ -12,7 +12,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from llm_brain.backends.local.locks import ProcessLock
+from llm_brain.backends.local.locks import ProcessLock, end
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -140,7 +140,7 @@ class Batcher(Generic[Job, Result]):
                 self._is_running = True
                 threading.Thread(target=self._run, name="llm_brain-batcher", daemon=True).start()
                 # A thread that the interpreter's end finds inside of torch takes the whole process down.
-                atexit.register(self._wait_for_turn)
+                atexit.register(end)
         return ticket.future
 
     def _begin_in_this_process(self) -> None:
@@ -149,10 +149,6 @@ class Batcher(Generic[Job, Result]):
         self._beginning = ProcessLock()
         self._turn = ProcessLock(rank=0)
         self._is_running = False
-
-    def _wait_for_turn(self) -> None:
-        if self._process == os.getpid():
-            self._turn.seize()
 
     def _run(self) -> None:
         batches: dict[object, Batch[Job, Result]] = {}

@@ -13,6 +13,7 @@ import torch
 
 from llm_brain.backends.local.closing import OUTSIDE, Closing, after
 from llm_brain.backends.local.enforceable import enforceable
+from llm_brain.backends.local.locks import ProcessLock
 from llm_brain.backends.local.unique import Watch, needs_watching
 from llm_brain.errors import BackendError, DefinitionError, missing_dependency
 
@@ -55,6 +56,7 @@ class GrammarCompiler:
         self._pieces = [self._tokenizer.decode_bytes([token]) for token in range(vocabulary)]
         self._closing = Closing(self._pieces)
         self._compiled: dict[str, LLMatcher] = {}
+        self._compiling = ProcessLock()
         self._can_match = cache(self._matches)
 
     def compile(self, schema: Mapping[str, Any]) -> Grammar:
@@ -64,10 +66,12 @@ class GrammarCompiler:
             DefinitionError: The schema asks for something that cannot be enforced while decoding.
         """
         text = json.dumps(schema)  # the order of the properties counts: they are generated in it
-        if text not in self._compiled:
-            self._compiled[text] = self._matcher(schema)
         watch = Watch(schema, self._pieces) if needs_watching(schema) else None
-        return Grammar(self._compiled[text].deep_copy(), self._pieces, self._closing, watch)
+        with self._compiling:
+            if text not in self._compiled:
+                self._compiled[text] = self._matcher(schema)
+            matcher = self._compiled[text].deep_copy()
+        return Grammar(matcher, self._pieces, self._closing, watch)
 
     def _matcher(self, schema: Mapping[str, Any]) -> LLMatcher:
         problem = ""

@@ -39,7 +39,9 @@ class ProcessLock:
 
     def __enter__(self) -> None:
         waited = time.monotonic() + LONGEST_WAIT
-        while self._wanted and time.monotonic() < waited:  # or who leaves it and comes back at once would never let others in
+        while (
+            self._wanted and not _ending.is_set() and time.monotonic() < waited
+        ):  # or who leaves it and comes back at once would never let others in
             time.sleep(0.001)
         self._lock.acquire()
 
@@ -64,9 +66,25 @@ class ProcessLock:
 
 _locks: Final[WeakSet[ProcessLock]] = WeakSet()
 _seized: Final[list[ProcessLock]] = []
+_ending: Final = threading.Event()
 
 
-def _before_fork() -> None:
+def end() -> None:
+    """Wait until nobody is inside of any lock, and let nobody in again: for the end of the process, by `atexit`.
+
+    A thread that would still come back to Python is ended in its middle, and takes down with it what torch keeps for it. So all
+    who want in are made to wait for good.
+
+    Example:
+        >>> import atexit
+        >>> _ = atexit.register(end)
+    """
+    _ending.set()
+    _seize_all()
+    time.sleep(0.02)  # until those who were asleep wait, too
+
+
+def _seize_all() -> None:
     _seized.extend(lock for lock in sorted(_locks, key=lambda lock: lock.rank) if lock.seize())
 
 
@@ -83,4 +101,4 @@ def _after_fork_in_child() -> None:
 
 _register: Callable[..., Any] | None = getattr(os, "register_at_fork", None)
 if _register is not None:
-    _register(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+    _register(before=_seize_all, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -149,7 +149,7 @@ def test_a_line_that_is_none_is_told_with_the_files_name_and_the_others_are_take
     assert os.environ["OPENAI_API_KEY"] == KEY
 
 
-@pytest.mark.parametrize("key", ["two\nlines-of-a-key", "schl\u00fcssel-12345", "a key with blanks"])
+@pytest.mark.parametrize("key", ["two\nlines-of-a-key", "schl\u00fcssel-12345"])
 @pytest.mark.usefixtures("folder")
 def test_a_key_that_no_header_can_hold_is_refused_by_its_variable_and_never_shown(key: str) -> None:
     os.environ["TOGETHER_API_KEY"] = key
