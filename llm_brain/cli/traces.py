@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 traces = typer.Typer(help="Look at what a run did: its calls, what they said and what they cost.", no_args_is_help=True)
 
 RunFolder = Annotated[Path | None, typer.Argument(help="The run's folder; without it, the newest one below this folder.")]
+NARROWEST: Final = 100
+"""Numbers are never broken: a terminal that is narrower breaks the lines itself."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -54,7 +56,7 @@ def stats(run: RunFolder = None, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([_told(one) for one in totals], ensure_ascii=False))
         return
-    heads = ("function", "times", "errors", "model calls", "cached", "tokens in", "tokens out", "cost", "p50", "p95")
+    heads = ("function", "times", "errors", "calls", "cached", "tokens", "cost", "p50", "p95")
     _show(heads, [_row(one) for one in totals], title=str(folder))
 
 
@@ -128,9 +130,10 @@ def _told(one: Totals) -> dict[str, object]:
 
 def _row(one: Totals) -> tuple[str, ...]:
     paid = one.paid
-    counts = (f"{count:,}" for count in (one.times, one.errors, paid.calls, paid.cached, paid.input_tokens, paid.output_tokens))
+    counts = (f"{count:,}" for count in (one.times, one.errors, paid.calls, paid.cached))
+    tokens = f"{paid.input_tokens:,} + {paid.output_tokens:,}"
     cost = "?" if paid.unpriced and not paid.cost else f"${paid.cost:,.4f}" + ("+" if paid.unpriced else "")
-    return (one.name, *counts, cost, _seconds(one.p50), _seconds(one.p95))
+    return (one.name, *counts, tokens, cost, _seconds(one.p50), _seconds(one.p95))
 
 
 def _seconds(value: float) -> str:
@@ -151,10 +154,14 @@ def _show(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], title: str | 
 
     table = Table(box=None, title=title, title_justify="left", pad_edge=False, padding=(0, 2, 0, 0))
     for number, head in enumerate(heads):
-        table.add_column(head, justify="right" if number else "left", overflow="fold")
+        is_name = not number
+        table.add_column(
+            head, justify="left" if is_name else "right", no_wrap=not is_name, overflow="fold", min_width=20 * is_name
+        )
     for row in rows:
         table.add_row(*(Text(visible_text(cell)) for cell in row))
     console = Console()
+    console.width = max(console.width, NARROWEST)
     with console.capture() as shown:
         console.print(table)
     print("\n".join(line.rstrip() for line in shown.get().splitlines()))
