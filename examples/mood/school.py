@@ -17,6 +17,7 @@ from llm_brain.backends import LanguageBackend
 from llm_brain.brain import Brain, BrainConfig
 from llm_brain.strategy import Details, ModelImplementation
 from llm_brain.strategy.calibration import Calibrated, fit_calibration
+from llm_brain.tracing import span
 from llm_brain.training import Lesson, Pair, PairSet, Student, TokenReader, TrainingSettings, train
 from llm_brain.training.data import cycle_inputs, keep_agreed, split
 
@@ -80,17 +81,28 @@ def open_school(model: LanguageBackend, pool: Sequence[str], stage: Callable[[st
     """
     learned, held_out = split(pool, HELD_OUT)
     reader, teacher = llm_strategy(model)(MoodReader)(), llm_strategy(model)(Teacher)()
-    tick = stage("the teacher labels the pool", len(learned))
-    priors = dict(fit_calibration(typed(reader.mood), learned, on_result=tick).priors)
-    tick = stage("the teacher is calibrated", 2 * HELD_OUT)
-    sample = [(message, MOODS[0]) for message in held_out]
-    for function in (teacher.evaluate_output, teacher.score_validation):
-        priors |= fit_calibration(typed(function), sample, on_result=tick).priors
+    with span("label the pool"):
+        tick = stage("the teacher labels the pool", len(learned))
+        priors = dict(fit_calibration(typed(reader.mood), learned, on_result=tick).priors)
+    with span("calibrate the teacher"):
+        tick = stage("the teacher is calibrated", 2 * HELD_OUT)
+        sample = [(message, MOODS[0]) for message in held_out]
+        for function in (teacher.evaluate_output, teacher.score_validation):
+            priors |= fit_calibration(typed(function), sample, on_result=tick).priors
     calibrated = Calibrated(ModelImplementation(model), priors)
     reader, teacher = llm_strategy(calibrated)(MoodReader)(), llm_strategy(calibrated)(Teacher)()
 
     pairs = PairSet(options=len(MOODS))
-    answers = typed(reader.mood).map_details(learned)  # answered above, hence from the cache
+    with span("gather pairs"):
+        _gather(pairs, reader, teacher, learned, stage)
+    pairs.balance()
+    return School(model, reader, teacher, pairs, learned[:EVALUATED], held_out)
+
+
+def _gather(
+    pairs: PairSet, reader: MoodReader, teacher: Teacher, learned: Sequence[str], stage: Callable[[str, int], Callable[[], None]]
+) -> None:
+    answers = typed(reader.mood).map_details(learned)  # answered before, hence from the cache
     for message, answer in zip(learned, answers, strict=True):
         if isinstance(answer, Details):
             pairs.add(Pair(message, MOODS.index(answer.value), _probabilities(answer), "labelled"))
@@ -98,8 +110,6 @@ def open_school(model: LanguageBackend, pool: Sequence[str], stage: Callable[[st
             pairs.refuse("not answered")
     _add_clauses(pairs, reader, stage)
     _add_generated(pairs, reader, teacher, stage)
-    pairs.balance()
-    return School(model, reader, teacher, pairs, learned[:EVALUATED], held_out)
 
 
 def brain_config(tokens: TokenReader, knobs: Knobs) -> BrainConfig:

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -122,12 +123,15 @@ class _Trainer:
             with span("training step", {KIND: STEP_KIND, STEP: self.state.step}) as here:
                 told = self._step(indices, prompts, feedback)
                 for name, value in told.items():
-                    here.set(f"{METRIC}.{name}", value)
+                    if name not in _REWARDS:
+                        here.set(f"{METRIC}.{name}", value)
+                if told.get("reward_count"):
+                    here.set(f"{METRIC}.reward", told["reward"] / told["reward_count"])
             for name, value in told.items():
                 sums[name] += value  # type: ignore[assignment] # a Counter of floats
                 steps[name] += 1
         self.state.epoch += 1
-        metrics: dict[str, float] = {name: value / steps[name] for name, value in sums.items() if not name.startswith("reward")}
+        metrics: dict[str, float] = {name: value / steps[name] for name, value in sums.items() if name not in _REWARDS}
         if sums["reward_count"]:
             metrics["reward"] = sums["reward"] / sums["reward_count"]
         counts = feedback.counts
@@ -299,3 +303,6 @@ def length_batches(lengths: Sequence[int], size: int, random: torch.Generator) -
         part = sorted(order[start : start + 16 * size], key=lengths.__getitem__)
         batches += [part[begin : begin + size] for begin in range(0, len(part), size)]
     return [batches[index] for index in torch.randperm(len(batches), generator=random).tolist()]
+
+
+_REWARDS: Final = ("reward", "reward_count")  # sums: as many evaluations arrive in a step as happen to
