@@ -39,7 +39,6 @@ _KINDS: Final[Mapping[str, str]] = {
     names.TRIAL_KIND: "CHAIN",
     names.STUDY_KIND: "CHAIN",
     names.SCAN_KIND: "CHAIN",
-    names.RUN_KIND: "CHAIN",
     names.VALIDATION_KIND: "EVALUATOR",
     names.EVALUATION_KIND: "EVALUATOR",
     names.RETRIEVAL_KIND: "RETRIEVER",

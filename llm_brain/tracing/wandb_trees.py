@@ -31,7 +31,6 @@ MAX_PARTS: Final = 20
 """The most parts of one list or mapping in a tree."""
 MAX_DEPTH: Final = 6
 HOLDERS: Final = frozenset({
-    names.RUN_KIND,
     names.STUDY_KIND,
     names.TRIAL_KIND,
     names.EPOCH_KIND,

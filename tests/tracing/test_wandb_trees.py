@@ -30,7 +30,7 @@ def test_children_come_first_and_find_their_parents() -> None:
 
 
 def test_what_holds_any_number_of_spans_is_no_tree() -> None:
-    spans = (made("a", "epoch"), made("b", "epoch"), made("epoch", "run", "epoch"), made("run", None, "run"))
+    spans = (made("a", "epoch"), made("b", "epoch"), made("epoch", "study", "epoch"), made("study", None, "study"))
     assert [shape(tree) for tree in grown(*spans)] == ["a", "b"]
 
 
