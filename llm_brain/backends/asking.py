@@ -24,7 +24,7 @@ class Asking(Protocol):
 
     backend: LanguageBackend
 
-    async def chat(self, request: Request) -> Reply:
+    def chat(self, request: Request) -> Coroutine[Any, Any, Reply]:
         """Ask for a reply."""
         ...
 
@@ -113,9 +113,9 @@ class Awaiting:
     def __init__(self, backend: LanguageBackend) -> None:
         self.backend = backend
 
-    async def chat(self, request: Request) -> Reply:
+    def chat(self, request: Request) -> Coroutine[Any, Any, Reply]:
         """Ask for a reply."""
-        return await self.backend.achat_completion(request)
+        return self.backend.achat_completion(request)  # as it is: a coroutine around it would be one more for each layer
 
     async def choose(self, request: Request, options: Sequence[str]) -> Choice:
         """Ask for one of the options."""

@@ -50,12 +50,12 @@ class BoundCall:
         """Ask, and wait."""
         return self.implementation.call(self.spec, self.arguments, state=self.state, sample=self.sample)
 
-    async def ask_awaited(self) -> Details[Any]:
-        """Ask, and await the answer; of who can only block, in a thread."""
+    def ask_awaited(self) -> Awaitable[Details[Any]]:
+        """Ask, for the answer to be awaited; of who can only block, in a thread."""
         acall: Callable[..., Awaitable[Details[Any]]] | None = getattr(self.implementation, "acall", None)
         if acall is None:
-            return await in_thread(self.ask)
-        return await acall(self.spec, self.arguments, state=self.state, sample=self.sample)
+            return in_thread(self.ask)
+        return acall(self.spec, self.arguments, state=self.state, sample=self.sample)
 
 
 async def answer(call: BoundCall, tick: Callable[[], object] | None = None) -> Details[Any]:

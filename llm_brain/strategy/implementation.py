@@ -5,7 +5,7 @@ Anything with a `call` can implement an interface: a language model here, a trai
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, runtime_checkable
@@ -213,10 +213,8 @@ class ModelImplementation:
             else:
                 return
 
-    async def _answer(self, question: _Question, asking: Asking) -> Details[Any]:
-        if question.spec.options is not None:
-            return await self._choose(question, asking)
-        return await self._ask(question, asking)
+    def _answer(self, question: _Question, asking: Asking) -> Coroutine[Any, Any, Details[Any]]:
+        return self._ask(question, asking) if question.spec.options is None else self._choose(question, asking)
 
     def _request(self, question: _Question) -> Request:
         return build_request(question.spec, question.arguments, self.backend, state=question.state, sample=question.sample)
@@ -260,39 +258,35 @@ class ModelImplementation:
                 raise tried.extended(error) from None
 
     async def _ask(self, question: _Question, asking: Asking) -> Details[Any]:
-        tried = Tried(question.spec, self.backend)
+        spec = question.spec
+        tried = Tried(spec, self.backend)
+        request = first = self._request(question)
         try:
-            return await self._value(question, asking, tried)
+            while True:
+                await tried.asks(request, asking)
+                try:
+                    with tried.asking():
+                        reply = await asking.chat(request)
+                except BackendError as error:
+                    raise tried.extended(error) from None
+                tried.took(reply)
+                is_cut = reply.finish_reason == "length"
+                if is_cut and spec.is_text and not self.accept_cut_text:
+                    raise tried.cut(reply)
+                try:
+                    parsed = parse_reply(reply.text, spec, finish=reply.finish_reason)
+                except Unparsable as error:
+                    if is_cut:
+                        raise tried.cut(reply) from error
+                    tried.misfit(error, reply)
+                    if len(tried.failures) == self.max_attempts:
+                        raise tried.exhausted(request, reply.text, error) from error
+                    request = _again(first, reply.text, str(error), tried.seconds)
+                else:
+                    return self._details(tried, parsed.value, reply.text, repaired=parsed.repaired)
         except BackendError:
             await tried.forget(asking)
             raise
-
-    async def _value(self, question: _Question, asking: Asking, tried: Tried) -> Details[Any]:
-        spec = question.spec
-        first = self._request(question)
-        request = first
-        while True:
-            await tried.asks(request, asking)
-            try:
-                with tried.asking():
-                    reply = await asking.chat(request)
-            except BackendError as error:
-                raise tried.extended(error) from None
-            tried.took(reply)
-            is_cut = reply.finish_reason == "length"
-            if is_cut and spec.is_text and not self.accept_cut_text:
-                raise tried.cut(reply)
-            try:
-                parsed = parse_reply(reply.text, spec, finish=reply.finish_reason)
-            except Unparsable as error:
-                if is_cut:
-                    raise tried.cut(reply) from error
-                tried.misfit(error, reply)
-                if len(tried.failures) == self.max_attempts:
-                    raise tried.exhausted(request, reply.text, error) from error
-                request = _again(first, reply.text, str(error), tried.seconds)
-            else:
-                return self._details(tried, parsed.value, reply.text, repaired=parsed.repaired)
 
     def _details(
         self, tried: Tried, value: Any, text: str, shown: Mapping[Any, float] | None = None, *, repaired: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from llm_brain.attempts import Attempt, Usage
 from llm_brain.backends.contract import Choice, LanguageBackend, Message, Reply, Request
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from llm_brain.strategy.signature import FunctionSpec
 
 Item = TypeVar("Item")
+
+_FIRST: Final = nullcontext()
 
 
 class Tried:
@@ -77,7 +79,7 @@ class Tried:
 
     def asking(self) -> AbstractContextManager[object]:
         """Be inside the span of the next question, where it is not the first."""
-        return self._repair() if self.failures else nullcontext()
+        return self._repair() if self.failures else _FIRST
 
     def asking_for(self, pieces: AsyncGenerator[Item, None]) -> AsyncGenerator[Item, None]:
         """Go through what the next question gives, inside its span where it is not the first."""

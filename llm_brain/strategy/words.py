@@ -21,9 +21,11 @@ def json_text(value: Any) -> str:
         >>> json_text({"a": (1, 2), "b": "é", "c": float("nan")})
         '{"a": [1, 2], "b": "é", "c": "NaN"}'
     """
+    if type(value) is str and value.isascii():
+        return _WRITER.encode(value)
     try:
         compact = to_json(value, inf_nan_mode="strings", fallback=by_schema)
-        text = json.dumps(json.loads(compact), ensure_ascii=False)
+        text = _WRITER.encode(json.loads(compact))
     except (ValueError, TypeError, RecursionError, PydanticUserError) as error:
         message = f"a {type(value).__qualname__} cannot be written as JSON, which a prompt is made of: {error}"
         raise ArgumentError(message) from error
@@ -55,6 +57,7 @@ def is_json(value: Any) -> bool:
     return True
 
 
+_WRITER = json.JSONEncoder(ensure_ascii=False)
 # JSON escapes the line ends that are ASCII, and leaves these, at which readers break a line, too.
 _LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 

@@ -10,7 +10,6 @@ container its first 1,000 items (`MAX_ITEMS`), a value 20,000 nodes (`MAX_NODES`
 
 from __future__ import annotations
 
-import dataclasses
 import decimal
 import enum
 import fractions
@@ -22,7 +21,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time, timedelta
 from itertools import islice
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
+from llm_brain.tracing.records import fields_of, record_of
 from llm_brain.tracing.redaction import JSON, redact
 from llm_brain.tracing.text import clean_text
 
@@ -70,17 +71,20 @@ def json_safe(value: Any) -> JSON:
 
 
 def _ordinary(value: Any, room: int) -> JSON:
-    """Copy containers as most spans hold them: dictionaries, lists and tuples of plain values, well within the limits.
+    """Copy what most spans hold: dictionaries, lists, tuples and records of plain values, well within the limits.
 
     Each item of n gets an equal share of the room, `room // (n + 1)`. So there are never more nodes than room, and no more levels
     than room has bits: a value that holds itself runs out of room.
 
     Raises:
-        ValueError: It is not such a container.
+        ValueError: It is nothing of the kind.
     """
     kind = type(value)
     if kind is not dict and kind is not list and kind is not tuple:
-        raise ValueError(kind)
+        record = record_of(kind)
+        if record is None or not _is_only_record(value, kind):
+            raise ValueError(kind)
+        value, kind = fields_of(value, record), dict
     size = len(value)
     share = room // (size + 1)
     if size > MAX_ITEMS or not share:
@@ -97,11 +101,20 @@ def _ordinary(value: Any, room: int) -> JSON:
         return copied
     items: list[JSON] = []
     for item in value:
-        if type(item) in _PLAIN:
-            items.append(_PLAIN[type(item)](item))
+        if type(item) is str and item.isascii() and len(item) <= MAX_TEXT:
+            items.append(item)
         else:
-            items.append(_ordinary(item, share))
+            items.append(_PLAIN[type(item)](item) if type(item) in _PLAIN else _ordinary(item, share))
     return items
+
+
+def _is_only_record(value: Any, kind: type) -> bool:
+    """Tell whether an object is nothing else that is said in a way of its own; asked once for each class."""
+    told = _only_records.get(kind)
+    if told is None:
+        is_else = isinstance(value, (enum.Enum, Mapping, *_CONTAINERS, *(kinds for kinds, _ in _SPOKEN)))
+        told = _only_records[kind] = not (is_else or _is_array(value))
+    return told
 
 
 def _careful(value: Any) -> JSON:
@@ -173,7 +186,7 @@ class _Copier:
         for kinds, say in _SPOKEN:
             if isinstance(value, kinds):
                 return say(value)
-        if hasattr(value, "shape") and hasattr(value, "dtype"):
+        if _is_array(value):
             return self._array(value, depth)
         if isinstance(value, (Mapping, *_CONTAINERS)):
             return self._container(value, depth)
@@ -189,15 +202,8 @@ class _Copier:
         return f"<{type(value).__name__} {dtype} {list(shape)}{'' if device == 'cpu' else ' ' + device}>"
 
     def _record(self, value: Any, depth: int) -> JSON:
-        if dataclasses.is_dataclass(value):
-            # A field that its author keeps out of the repr is kept out of the trace.
-            shown = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.repr}
-            return self._of(value, shown, depth)
-        if hasattr(type(value), "model_fields"):
-            fields = type(value).model_fields
-            shown = {name: getattr(value, name) for name, field in fields.items() if field.repr and not field.exclude}
-            return self._of(value, {**shown, **(value.model_extra or {})}, depth)
-        return f"<{_type_name(value)}>"
+        record = record_of(type(value))
+        return f"<{_type_name(value)}>" if record is None else self._of(value, fields_of(value, record), depth)
 
     def _of(self, owner: object, fields: object, depth: int) -> JSON:
         """Copy the fields of a record, with the record itself marked as open: a record may hold itself."""
@@ -208,6 +214,10 @@ class _Copier:
             return self.copy(fields, depth)
         finally:
             self._open.discard(id(owner))
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
 def _text(text: str) -> str:
@@ -270,6 +280,7 @@ _PLAIN: Final[dict[type, Callable[[Any], JSON]]] = {
     bool: _as_it_is,
     type(None): _as_it_is,
 }
+_only_records: Final[WeakKeyDictionary[type, bool]] = WeakKeyDictionary()
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset)
 _SPOKEN: Final[tuple[tuple[type | tuple[type, ...], Callable[[Any], JSON]], ...]] = (
     (str, lambda text: _text(str.__str__(text))),

@@ -13,6 +13,7 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final
 
 from llm_brain.attempts import Usage
@@ -137,7 +138,7 @@ class HostedBackend(LanguageBackend):
         self._check(request)
         await self._server.prepare()
         refused = set(self._refused)
-        return await self._call(request).answer(lambda: self._ask(request, refused))
+        return await self._call(request).answer(partial(self._ask, request, refused))
 
     def stream(self, request: Request) -> Generator[str | Reply, None, None]:
         """Ask the server, and give the reply piece by piece.

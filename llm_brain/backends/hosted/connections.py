@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
 
-@contextmanager
-def noticing_the_end(response: ClientResponse) -> Iterator[None]:
+def noticing_the_end(response: ClientResponse) -> AbstractContextManager[None]:
     """Let whoever reads an answer know when its connection is closed: after a damaged chunk aiohttp tells him nothing.
 
     Args:
@@ -31,11 +30,15 @@ def noticing_the_end(response: ClientResponse) -> Iterator[None]:
     protocol = response.connection.protocol if response.connection is not None else None
     closed = None if protocol is None else protocol.closed
     if protocol is None or closed is None:  # all of it is there
-        yield
-        return
+        return nullcontext()
+    return _noticing(protocol, closed, response.content)
+
+
+@contextmanager
+def _noticing(protocol: ResponseHandler, closed: asyncio.Future[None], content: StreamReader) -> Iterator[None]:
     if protocol not in _read_now:
         closed.add_done_callback(partial(_tell_reader, ref(protocol)))
-    _read_now[protocol] = response.content
+    _read_now[protocol] = content
     try:
         yield
     finally:

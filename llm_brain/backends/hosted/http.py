@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Mapping
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from weakref import finalize
@@ -51,8 +51,8 @@ class HttpServer:
         # Held by this, too, sessions outlive the server until they are closed in their own loops.
         finalize(self, _close_all, self._sessions).atexit = False
 
-    async def post(self, path: str, body: Mapping[str, Any], *, largest: int = LARGEST_REPLY) -> Answer:
-        """Post a body as JSON, and return the answer, whatever its status is.
+    def post(self, path: str, body: Mapping[str, Any], *, largest: int = LARGEST_REPLY) -> Coroutine[Any, Any, Answer]:
+        """Post a body as JSON, for the answer to be awaited, whatever its status is.
 
         Args:
             path: Where to, from `url` on.
@@ -62,7 +62,7 @@ class HttpServer:
         Raises:
             BackendError: There is no whole answer.
         """
-        return await self._ask("POST", path, body, largest)
+        return self._ask("POST", path, body, largest)
 
     async def get(self, path: str) -> Answer:
         """Get what is at a path.
@@ -75,7 +75,8 @@ class HttpServer:
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, largest: int) -> Answer:
         fault: BackendError
         try:
-            with closing(await self._sent(method, path, body)) as response, noticing_the_end(response):
+            opened = self._opened() or await self._open()
+            with closing(await self._sent(opened, method, path, body)) as response, noticing_the_end(response):
                 return Answer(response.status, await self._read(response, largest), response.headers)
         except BackendError:
             raise
@@ -93,7 +94,8 @@ class HttpServer:
         """
         fault: BackendError | None = None
         try:
-            with closing(await self._sent("POST", path, body)) as response, noticing_the_end(response):
+            opened = self._opened() or await self._open()
+            with closing(await self._sent(opened, "POST", path, body)) as response, noticing_the_end(response):
                 await self._refuse(response)
                 cutter = _LineCutter()
                 size = turn = 0
@@ -120,8 +122,9 @@ class HttpServer:
 
     async def prepare(self) -> None:
         """Open what this loop's requests go through, so that the first one is sent as soon as it may be."""
-        with suppress(Exception):  # the first request says what is wrong
-            await self._open()
+        if self._opened() is None:
+            with suppress(Exception):  # the first request says what is wrong
+                await self._open()
 
     async def close(self) -> None:
         """Close this loop's connections."""
@@ -129,23 +132,24 @@ class HttpServer:
         if opened is not None:
             await opened.keeper.aclose()
 
-    async def _sent(self, method: str, path: str, body: Mapping[str, Any] | None) -> ClientResponse:
-        session, _, to_proxy = await self._open()
+    def _sent(self, opened: _Opened, method: str, path: str, body: Mapping[str, Any] | None) -> Awaitable[ClientResponse]:
         data: bytes | io.BytesIO | None = None if body is None else to_json(body)
         if isinstance(data, bytes) and len(data) > _LARGE:
             data = io.BytesIO(data)  # as a file, it is sent in parts, and other calls are not held up
-        return await session.request(method, _at(self.url, path), data=data, allow_redirects=False, proxy_headers=to_proxy)
+        url, to_proxy = _at(self.url, path), opened.to_proxy
+        return opened.session.request(method, url, data=data, allow_redirects=False, proxy_headers=to_proxy)
+
+    def _opened(self) -> _Opened | None:
+        opened = self._sessions.get(asyncio.get_running_loop())
+        return None if opened is None or opened.session.closed else opened
 
     async def _open(self) -> _Opened:
-        loop = asyncio.get_running_loop()
-        opened = self._sessions.get(loop)
-        if opened is None or opened.session.closed:
-            proxy, to_proxy = proxy_of(self.url)
-            session = self._session(proxy, to_proxy)
-            opened = _Opened(session, _until_the_loop_ends(self._sessions, session), to_proxy)
-            self._sessions[loop] = opened
-            # An event loop closes the generators that began in it before it ends itself: that is when connections close.
-            await anext(opened.keeper)
+        proxy, to_proxy = proxy_of(self.url)
+        session = self._session(proxy, to_proxy)
+        opened = _Opened(session, _until_the_loop_ends(self._sessions, session), to_proxy)
+        self._sessions[asyncio.get_running_loop()] = opened
+        # An event loop closes the generators that began in it before it ends itself: that is when connections close.
+        await anext(opened.keeper)
         return opened
 
     def _session(self, proxy: str | None, to_proxy: Mapping[str, str] | None) -> ClientSession:
@@ -166,6 +170,10 @@ class HttpServer:
             raise StatusError(Answer(response.status, await self._read(response, LARGEST_REPLY), response.headers))
 
     async def _read(self, response: ClientResponse, largest: int) -> bytes:
+        if response.content.is_eof():  # all of it is there
+            whole = response.content.read_nowait()
+            self._check_size(len(whole), largest)
+            return whole
         pieces, size = [], 0
         async for piece in response.content.iter_any():
             pieces.append(piece)

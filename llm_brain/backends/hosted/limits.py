@@ -88,6 +88,30 @@ class Endpoint:
         """
         return Turn(self, tokens)
 
+    def enter_now(self, tokens: int) -> bool:
+        """Enter if a request may be sent at once, and tell whether it may; if so, `leave` has to follow.
+
+        Args:
+            tokens: How many tokens the prompt and its reply may have.
+
+        Example:
+            >>> endpoint = Endpoint(Limits(in_flight=1))
+            >>> endpoint.enter_now(100), endpoint.enter_now(100)
+            (True, False)
+        """
+        state = self._state
+        if state.pid != os.getpid():  # `enter` begins anew
+            return False
+        with state.lock:
+            now = time.monotonic()
+            free = max(state.silent_until, state.next, state.last + state.spacing)
+            if state.waiting or free > now or not self._may_fly():
+                return False
+            state.flying += 1
+            state.last, state.spacing = now, self._cost(tokens)
+            state.next = now + state.spacing
+            return True
+
     async def enter(self, tokens: int, *, patience: float = math.inf) -> None:
         """Wait until a request may be sent; `leave` has to follow.
 

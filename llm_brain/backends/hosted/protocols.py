@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from typing import Any, Protocol
 
 from llm_brain.backends.contract import Reply
@@ -13,7 +13,7 @@ from llm_brain.errors import BackendError
 class Server(Protocol):
     """The way to a server: `llm_brain.backends.hosted.http.HttpServer`, or a client of a package that does what it does."""
 
-    async def post(self, path: str, body: Mapping[str, Any], *, largest: int = LARGEST_REPLY) -> Answer:
+    def post(self, path: str, body: Mapping[str, Any], *, largest: int = LARGEST_REPLY) -> Coroutine[Any, Any, Answer]:
         """Post a body as JSON."""
         ...
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -22,10 +22,9 @@ from llm_brain.backends.hosted.limits import NO_LIMITS, Endpoint, silence_fault
 from llm_brain.backends.hosted.pieces import Telling, Waiting
 from llm_brain.errors import BackendError
 from llm_brain.tracing.names import ATTEMPT, ATTEMPT_KIND, ERROR_TYPE, HTTP_STATUS, KIND
-from llm_brain.tracing.spans import Span, span
+from llm_brain.tracing.spans import Moment, span, this_moment
 
 Answer = TypeVar("Answer", Reply, Choice, Embeddings)
-Result = TypeVar("Result")
 
 FIRST_WAIT: Final = 0.5
 """The longest wait before the second request, in seconds; each further one may be twice as long."""
@@ -85,7 +84,7 @@ class Call:
         self._sent = 0.0
         self._ends = 0.0  # when the time of a stream is up
         self._limit: asyncio.Timeout | None = None
-        self._request: Span | None = None  # the one that is under way, if it is traced
+        self._request: tuple[int, Moment] | None = None  # which one is under way, and since when
         self._is_left = False  # whether who reads a stream has gone, which is no fault of it
 
     async def answer(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -96,15 +95,28 @@ class Call:
         """
         while True:
             self._check_time()
-            fault: BackendError
             await self._enter()
+            given: Answer | BackendError
+            sent = time.monotonic()
             try:
-                with self._turn():
-                    return self.finished(await self._within(ask()))
+                async with asyncio.timeout(max(0.0, self._time)):
+                    given = await ask()
+                self._time -= time.monotonic() - sent
             except BackendError as error:
-                fault = error
+                self._time -= time.monotonic() - sent
+                given = error
+            except TimeoutError:
+                self._time = 0.0
+                given = self._late()
+            except BaseException as error:
+                self._give_up(error)
+                raise
+            finally:
+                self._endpoint.leave()
+            if not isinstance(given, BackendError):
+                return self.finished(given)
             # Out here, so that what was caught, which may quote a key, is not attached to what is raised.
-            await self.failed(fault)
+            await self.failed(given)
 
     async def stream(self, ask: Callable[[], AsyncGenerator[str | Reply, None]]) -> AsyncGenerator[str | Reply, None]:
         """Give the pieces of a reply, and then the whole. When it breaks off, it is asked for again.
@@ -152,13 +164,18 @@ class Call:
             self._sent = 0.0
             await self._enter()
             try:
-                with self._turn():
-                    async with aclosing(ask()) as pieces:
-                        reply = await self._all_of(pieces, attempt)
-                    waiting.put(self.finished(reply))
-                    return
+                async with aclosing(ask()) as pieces:
+                    reply = await self._all_of(pieces, attempt)
+                waiting.put(self.finished(reply))
             except BackendError as error:
                 fault = error
+            except BaseException as error:
+                self._give_up(error)
+                raise
+            else:
+                return
+            finally:
+                self._endpoint.leave()
             given = attempt.given()
             if fault.kind == "timeout" and given and (self._failed or attempt.left >= self._timeout / 2):
                 # It has stopped before, or was silent for half of the time or more: it has not only been slow.
@@ -262,6 +279,10 @@ class Call:
 
     async def _enter(self) -> None:
         self._sent = 0.0
+        if self._endpoint.enter_now(self._tokens):
+            self._sent = time.monotonic()
+            self._begin_request()
+            return
         silence = self._endpoint.pause_left()
         waiting = time.monotonic()
         # Only the wait for a turn that the caller's own limits ask for is no part of the call.
@@ -285,45 +306,26 @@ class Call:
         if counts:
             self._time -= self._sent - waiting
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Have the turn that `_enter` waited for; whoever gives up in it ends its request, too."""
-        try:
-            yield
-        except BackendError:
-            raise
-        except BaseException as error:
-            self._end_request(None if self._is_left else error, one_of_many=bool(self._failed))
-            raise
-        finally:
-            self._endpoint.leave()
+    def _give_up(self, error: BaseException) -> None:
+        """End the request that is under way, by no fault of the server's."""
+        self._end_request(None if self._is_left else error, one_of_many=bool(self._failed))
 
     def _begin_request(self) -> None:
-        self._request = span("attempt", {KIND: ATTEMPT_KIND, ATTEMPT: len(self._failed) + 1})
-        self._request.begin()
+        self._request = len(self._failed) + 1, this_moment()
 
     def _end_request(self, error: BaseException | None, *, one_of_many: bool) -> None:
-        """End the span of the request that is under way; the only one of a call is the call itself, and its span is not kept."""
-        here, self._request = self._request, None
-        if here is None or not one_of_many:
+        """Write the span of the request that is under way; the only one of a call is the call itself, and has none."""
+        request, self._request = self._request, None
+        if request is None or not one_of_many:
             return
+        number, began = request
+        here = span("attempt", {KIND: ATTEMPT_KIND, ATTEMPT: number})
+        here.begin(began)
         if isinstance(error, BackendError):
             here.set(ERROR_TYPE, error.kind)
             if error.status is not None:
                 here.set(HTTP_STATUS, error.status)
         here.end(error)
-
-    async def _within(self, work: Awaitable[Result]) -> Result:
-        """Await something for as long as the call may still take."""
-        started = time.monotonic()
-        with suppress(TimeoutError):
-            try:
-                async with asyncio.timeout(max(0.0, self._time)):
-                    return await work
-            finally:
-                self._time -= time.monotonic() - started
-        self._time = 0.0
-        raise self._late()
 
     def _late(self) -> BackendError:
         message = f"no whole answer within {self._timeout:g} s: raise `timeout`, or ask for less"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import TypeAlias
 
 from llm_brain.attempts import Attempt, Usage
 from llm_brain.backends.asking import Asking
@@ -14,6 +16,8 @@ from llm_brain.errors import BackendError
 from llm_brain.tracing import names
 from llm_brain.tracing.spans import Span, span
 from llm_brain.tracing.streams import inside
+
+Answer: TypeAlias = Reply | Choice | Embeddings
 
 
 class TracedBackend(Layer):
@@ -120,32 +124,27 @@ class TracedBackend(Layer):
                 names.OUTPUT_TYPE: "text" if request.schema is None else "json",
                 names.SAMPLE: request.sample,
             }
-            for name, value in told.items():
-                if value is not None:
-                    here.set(name, value)
+            here.tell({name: value for name, value in told.items() if value is not None})
             here.content(names.INPUT_MESSAGES, [{"role": turn.role, **_part(turn.content)} for turn in request.messages])
         return here
 
-    @contextmanager
-    def _counted(self, here: Span) -> Iterator[list[Reply | Choice | Embeddings]]:
+    def _counted(self, here: Span) -> _Counted:
         """Count a call; its answer, if there is one, is put into the list."""
-        answers: list[Reply | Choice | Embeddings] = []
-        try:
-            yield answers
-        except BackendError as error:
+        return _Counted(self, here)
+
+    def _count(self, here: Span, answers: Sequence[Answer], error: BaseException | None) -> None:
+        if isinstance(error, BackendError):
             here.set(names.FAULT, error.kind)
             here.set(names.ERROR_TYPE, error.kind)
             if here.recording:
                 _tell_tries(here, error.attempts)
                 self._tell_usage(here, error.usage, self.model_id)
-            raise
-        finally:
-            cached = bool(answers) and answers[0].cached
-            with self._counting:
-                self._calls += not cached
-                self._cached_calls += cached
-            if self._on_call is not None:
-                self._on_call(cached)
+        cached = bool(answers) and answers[0].cached
+        with self._counting:
+            self._calls += not cached
+            self._cached_calls += cached
+        if self._on_call is not None:
+            self._on_call(cached)
 
     def _tell_reply(self, here: Span, reply: Reply) -> None:
         if here.recording:
@@ -160,15 +159,13 @@ class TracedBackend(Layer):
         here.content(names.OUTPUT_MESSAGES, [{"role": "assistant", **said}])
 
     def _tell_source(self, here: Span, answer: Reply | Choice | Embeddings) -> None:
-        here.set(names.CACHED, answer.cached)
-        here.set(names.RESPONSE_MODEL, answer.model)
+        here.tell({names.CACHED: answer.cached, names.RESPONSE_MODEL: answer.model})
         self._tell_usage(here, answer.usage, answer.model, cached=answer.cached)
 
     def _tell_usage(self, here: Span, usage: Usage | None, model: str, *, cached: bool = False) -> None:
         if usage is None:
             return
-        here.set(names.INPUT_TOKENS, usage.input_tokens)
-        here.set(names.OUTPUT_TOKENS, usage.output_tokens)
+        here.tell({names.INPUT_TOKENS: usage.input_tokens, names.OUTPUT_TOKENS: usage.output_tokens})
         if usage.cache_read_tokens:
             here.set(names.CACHE_READ_TOKENS, usage.cache_read_tokens)
         if usage.cache_write_tokens:
@@ -176,6 +173,23 @@ class TracedBackend(Layer):
         cost = 0.0 if cached else self.cost(usage, model)
         if cost is not None:
             here.set(names.COST, cost)
+
+
+class _Counted:
+    """A call that is counted when it ends; a class, as a generator's context takes several times as long."""
+
+    __slots__ = ("_answers", "_here", "_layer")
+
+    def __init__(self, layer: TracedBackend, here: Span) -> None:
+        self._layer = layer
+        self._here = here
+        self._answers: list[Answer] = []
+
+    def __enter__(self) -> list[Answer]:
+        return self._answers
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._layer._count(self._here, self._answers, error)  # noqa: SLF001 - a part of it
 
 
 def traced(backend: LanguageBackend) -> LanguageBackend:

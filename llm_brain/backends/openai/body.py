@@ -66,17 +66,19 @@ def body_of(request: Request, model: str, *, limit_name: str, enforces_schema: b
     return body
 
 
-def without_refused(body: Mapping[str, Any], refused: AbstractSet[str]) -> dict[str, Any]:
+def without_refused(body: dict[str, Any], refused: AbstractSet[str]) -> dict[str, Any]:
     """Leave out what a server has refused; the most tokens of a reply go under their other name.
 
     Example:
         >>> without_refused({"model": "m", "temperature": 0.0, "max_tokens": 9}, {"temperature", "max_tokens"})
         {'model': 'm', 'max_completion_tokens': 9}
     """
+    if not refused:  # as at most servers; a schema's name is not made for nothing
+        return body
     renamed = {_OTHER_LIMIT[name]: body[name] for name in body if name in refused and name in _OTHER_LIMIT}
     kept = {**{name: value for name, value in body.items() if name not in refused}, **renamed}
     schema = _schema_in(body)
-    if schema is None:
+    if schema is None or not any(" " in name for name in refused):  # no schema is among them
         return kept
     name = _name_of(schema)
     if f"{_SCHEMA} {name}" in refused:

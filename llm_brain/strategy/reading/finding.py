@@ -29,6 +29,7 @@ _LONGEST_SCALAR = 10_000
 DATA = re.compile(r"\{\s*(?:[\"'“`\\/#]|\w+\s*:|\Z)|\[\s*(?:[\"'“`{\[\d,+-]|nan\b|inf)", re.IGNORECASE)
 _GOES_ON = re.compile(r"\s*,\s*(?:\"[^\"\n]{0,200}\"|'[^'\n]{0,200}'|\w{1,200})\s*:")
 _BRACELESS = re.compile(r"\s*(?:(?:\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|“[^”\n]{1,200}”)\s*:|return_value\s*[:=])")
+_DOUBLED = re.compile(r"\{\{\s*[\"']")
 _ESCAPED = re.compile(r"[\[{](?:[\[{\s]|\\[nrt])*\\\"")
 _ESCAPE = re.compile(r"\\([\"\\/nrt])")
 _WRITTEN = {"n": "\n", "r": "\r", "t": "\t"}
@@ -181,7 +182,9 @@ def _take(findings: Findings, text: str, at: int, *, in_fence: bool, complete: b
                 findings.problem = findings.problem or problem
             findings.is_all = False
             findings.wasted += reader.at - at + _COST_OF_A_TRY
-            return _beyond(text, at)
+            end = _beyond(text, at)
+            # The outer braces written twice, as templates want them: what is between them is looked at by itself.
+            return at + 1 if _DOUBLED.match(text, at) and _beyond(text, at + 1) == end - 1 else end
         if not reader.done:
             findings.is_cut = True
             return len(text)

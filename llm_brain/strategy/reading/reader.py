@@ -18,6 +18,8 @@ from llm_brain.strategy.reading.words import read_key, read_word
 
 DEEPEST = 200  # as deep as pydantic reads JSON
 _COLON = re.compile(r"=>|[:=]")
+# As Python's repr writes a text of version 2, or bytes.
+_PREFIX = re.compile(r"[ub](?=[\"'][^\s,:\]}\"'])")
 _CLOSERS = {"{": "}", "[": "]", "(": ")"}
 _FENCE = "```"
 
@@ -168,6 +170,8 @@ class Reader:
             self._begin(frame)
             self._string = OpenString(self._text, self.at, is_key=frame.expects == "key")
             self.at = self._string.start
+        elif _PREFIX.match(self._text, self.at):
+            self.at += 1
         elif char in _CLOSERS:
             self._begin(frame)
             return self._open(char)
@@ -283,6 +287,6 @@ class Reader:
 
 
 def _is_cut(text: str, at: int) -> bool:
-    """Tell whether more characters may make a fence, three quotes or an escaped line end of those that the text ends with."""
+    """Tell whether more characters may change what those mean that the text ends with: a fence, three quotes, an escape."""
     last = text[at : at + len(_FENCE)]
-    return last in {"`", "``", '"', '""', "'", "''", "\\"}
+    return last in {"`", "``", '"', '""', "'", "''", "\\", "u'", 'u"', "b'", 'b"'}
