@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from examples.mood.display import Display
-from examples.mood.interface import MOODS, MoodReader
+from examples.mood.interface import MOODS, Mood, MoodReader
 from examples.mood.results import (
     Summary,
     accuracy,
@@ -85,7 +85,7 @@ def run_demo(run: Path, trials: int, console: Console) -> Summary:
         school.pairs.save(run / "pairs.jsonl")
         tokens = TokenReader.from_folder(local.folder)
         study = tune(school, tokens, model, run=run, trials=trials, display=display)
-        student = Student.load(best_folder(study, run) / "student", tokens)
+        student = Student.load(best_folder(study, run) / "student", tokens, Mood)
         student.save(run / "brain")
         with span("the gold set", {names.KIND: names.VALIDATION_KIND}) as here:
             answers = answer_gold(school, student, gold, display)

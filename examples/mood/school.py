@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from examples.mood.interface import MOODS, Mood, MoodReader, Product, Teacher, Topic
 from llm_brain import llm_strategy, typed
 from llm_brain.backends import LanguageBackend
-from llm_brain.brain import Brain, BrainConfig
+from llm_brain.brain import Brain, BrainConfig, Choice
 from llm_brain.strategy import Details, ModelImplementation
 from llm_brain.strategy.calibration import Calibrated, fit_calibration
 from llm_brain.tracing import span
@@ -115,7 +115,7 @@ def _gather(
 def brain_config(tokens: TokenReader, knobs: Knobs) -> BrainConfig:
     """Shape a brain for the task: one block over the teacher's frozen token embeddings."""
     return BrainConfig(
-        input_size=tokens.table.shape[1], choices=len(MOODS), width=96, heads=4, head_size=16, dropout=knobs.dropout
+        input_size=tokens.table.shape[1], answer=Choice(options=len(MOODS)), width=96, heads=4, dropout=knobs.dropout
     )
 
 
@@ -127,7 +127,7 @@ def train_student(
     brain = Brain(brain_config(tokens, knobs), embedding=tokens.table)
     settings = TrainingSettings(**knobs.model_dump(exclude={"dropout"}))
     result = train(brain, tokens, school.lesson(), settings, folder, on_epoch=on_epoch)
-    Student(result.brain, tokens, FUNCTION, MOODS).save(folder / "student")
+    Student(result.brain, tokens, FUNCTION, Mood).save(folder / "student")
     reward = [epoch["reward"] for epoch in result.history if "reward" in epoch]
     return TrialResult(validation_score=result.score, epochs=len(result.history), reward=reward[-1] if reward else 0.0)
 

@@ -1,37 +1,27 @@
-"""A brain on disk: its weights as safetensors, and one JSON file that says what they are.
-
-    brain.json                      format, schema version, configuration, the weights' file and its SHA-256, the embedding
-                                    it was used with, and whatever the caller adds (`extra`)
-    weights-<hash>.safetensors      every trained tensor; a frozen embedding table is never among them
-
-`brain.json` is replaced in one step, after the weights it names are safely on disk: whatever happens in between, the
-folder holds the old brain or the new one, whole. Nothing is pickled, and nothing in a checkpoint can run.
-"""
+"""Brains and networks on disk: safetensors and JSON, see `archive`. A frozen embedding table is never saved."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
-from llm_brain._atomic import write_atomically
+from llm_brain.brain.archive import MANIFEST, Manifest, read_archive, unfit, write_archive
 from llm_brain.brain.config import BrainConfig
+from llm_brain.brain.layers.ablations import Ablation
+from llm_brain.brain.layers.network import PlasticRNN
 from llm_brain.brain.model import Brain
 from llm_brain.errors import ArgumentError, CheckpointError
 
-FORMAT = "llm_brain.brain"
-SCHEMA = 1
-MANIFEST = "brain.json"
 FINGERPRINT_ROWS = 256
+
+Config = TypeVar("Config", bound=BaseModel)
 
 
 class LoadedBrain(NamedTuple):
@@ -47,7 +37,7 @@ class LoadedBrain(NamedTuple):
 
 
 def save_brain(brain: Brain, folder: Path | str, extra: Mapping[str, Any] | None = None) -> Path:
-    """Write a brain to a folder, replacing the brain that is there.
+    """Write a brain to a folder, replacing what is there.
 
     Args:
         brain: What to save. The embedding that was handed in is not saved, only a fingerprint of it.
@@ -62,41 +52,16 @@ def save_brain(brain: Brain, folder: Path | str, extra: Mapping[str, Any] | None
 
     Example:
         >>> import tempfile
-        >>> from llm_brain.brain import Brain, BrainConfig
+        >>> from llm_brain.brain import Brain, BrainConfig, Choice
+        >>> brain = Brain(BrainConfig(input_size=4, answer=Choice(options=2)))
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     _ = save_brain(Brain(BrainConfig(input_size=4, choices=2)), folder, {"labels": ["no", "yes"]})
+        ...     _ = save_brain(brain, folder, {"labels": ["no", "yes"]})
         ...     load_brain(folder).extra
         {'labels': ['no', 'yes']}
     """
-    folder = Path(folder)
-    weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in brain.state_dict().items()})
-    digest = hashlib.sha256(weights).hexdigest()
-    manifest = _Manifest(
-        format=FORMAT,
-        schema_version=SCHEMA,
-        config=brain.config.model_dump(mode="json"),
-        weights=f"weights-{digest[:16]}.safetensors",
-        sha256=digest,
-        embedding=None if brain.embedding is None else _fingerprint(brain.embedding),
-        extra=dict(extra or {}),
-    )
-    try:
-        text = json.dumps(dict(manifest), indent=2)
-    except (TypeError, ValueError) as error:
-        message = f"`extra` cannot be saved: {error}. Pass what JSON can hold: text, numbers, lists and dicts with text as keys"
-        raise CheckpointError(message) from error
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / manifest.weights, weights)
-        write_atomically(folder / MANIFEST, text)
-    except OSError as error:
-        message = f"the brain could not be saved to {folder}: {error}. What was there before is untouched"
-        raise CheckpointError(message) from error
-    for old in folder.glob("weights-*.safetensors"):
-        if old.name != manifest.weights:
-            with suppress(OSError):
-                old.unlink()
-    return folder
+    embedding = None if brain.embedding is None else _fingerprint(brain.embedding)
+    write_archive(Path(folder), "brain", brain.config, brain.state_dict(), embedding=embedding, extra=extra)
+    return Path(folder)
 
 
 def load_brain(folder: Path | str, *, embedding: Tensor | None = None, device: torch.device | str = "cpu") -> LoadedBrain:
@@ -121,87 +86,117 @@ def load_brain(folder: Path | str, *, embedding: Tensor | None = None, device: t
         llm_brain.errors.CheckpointError: no brain in no/such/folder: brain.json is missing; check the path, ...
     """
     folder = Path(folder)
-    manifest = _read_manifest(folder)
-    tensors = _read_weights(folder, manifest)
-    try:
-        config = BrainConfig.model_validate(manifest.config)
-    except ValidationError as error:
-        message = (
-            f"{folder / MANIFEST} describes a brain that cannot be built: {_first(error)}; "
-            "it was edited, or made by another version"
-        )
-        raise CheckpointError(message) from error
+    manifest, tensors = read_archive(folder, "brain")
+    config = _config(folder, manifest, BrainConfig)
     _check_embedding(folder, manifest, embedding)
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced; the caller's random numbers stay as they are
+    with _building(folder):
         brain = Brain(config)
-    _check_tensors(folder, brain, tensors)
-    brain.load_state_dict(tensors, assign=True)
+    _fill(folder, brain, tensors)
     try:
         brain.set_embedding(embedding)
     except ArgumentError as error:
         message = f"the embedding does not fit the brain in {folder}: {error}"
         raise CheckpointError(message) from error
-    brain.set_ablation(config.ablate)
     return LoadedBrain(brain.to(device).eval(), manifest.extra)
 
 
-class _Manifest(BaseModel):
-    model_config = ConfigDict(frozen=True)
+def save_network(network: PlasticRNN, folder: Path | str) -> Path:
+    """Write a network without inputs or head to a folder, replacing what is there.
 
-    format: str
-    schema_version: int
-    config: dict[str, Any]
-    weights: str
-    sha256: str
-    embedding: dict[str, Any] | None = None
-    extra: dict[str, Any] = {}
+    Returns:
+        The folder.
+
+    Raises:
+        CheckpointError: The folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     load_network(save_network(PlasticRNN(6, 8, heads=2), folder)).hidden_size
+        8
+    """
+    write_archive(Path(folder), "network", _NetworkConfig.of(network), network.state_dict())
+    return Path(folder)
 
 
-def _read_manifest(folder: Path) -> _Manifest:
-    path = folder / MANIFEST
-    if not path.is_file():
-        message = f"no brain in {folder}: {MANIFEST} is missing; check the path, or train and save one first"
-        raise CheckpointError(message)
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, OSError) as error:
-        message = f"{path} cannot be read as JSON ({error}): it is damaged; restore it, or save the brain again"
-        raise CheckpointError(message) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        message = f"{path} is not a brain of this package: its format is not {FORMAT!r}; check the path"
-        raise CheckpointError(message)
-    if content.get("schema_version") != SCHEMA:
-        message = (
-            f"{path} has schema version {content.get('schema_version')!r} and this version reads {SCHEMA}; upgrade llm_brain"
+def load_network(folder: Path | str, *, device: torch.device | str = "cpu") -> PlasticRNN:
+    """Read a network back, onto any device, in evaluation mode.
+
+    Raises:
+        CheckpointError: The folder holds no network, or a damaged or foreign one.
+
+    Example:
+        >>> load_network("no/such/folder")
+        Traceback (most recent call last):
+        ...
+        llm_brain.errors.CheckpointError: no network in no/such/folder: brain.json is missing; check the path, ...
+    """
+    folder = Path(folder)
+    manifest, tensors = read_archive(folder, "network")
+    config = _config(folder, manifest, _NetworkConfig)
+    with _building(folder):
+        network = PlasticRNN(**config.model_dump())
+    _fill(folder, network, tensors)
+    return network.to(device).eval()
+
+
+class _NetworkConfig(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    heads: int
+    key_size: int
+    expansion: int
+    conv_size: int
+    chunk: int
+    dropout: float
+    batch_first: bool
+    ablate: tuple[Ablation, ...]
+
+    @classmethod
+    def of(cls, network: PlasticRNN) -> _NetworkConfig:
+        block = network.blocks()[0]
+        return cls(
+            input_size=network.input_size,
+            hidden_size=network.hidden_size,
+            num_layers=network.num_layers,
+            heads=block.heads,
+            key_size=block.key_size,
+            expansion=block.expansion,
+            conv_size=network.conv_size,
+            chunk=block.chunk,
+            dropout=block.dropout,
+            batch_first=network.batch_first,
+            ablate=tuple(sorted(block.ablated)),
         )
-        raise CheckpointError(message)
+
+
+def _config(folder: Path, manifest: Manifest, kind: type[Config]) -> Config:
     try:
-        return _Manifest.model_validate(content)
+        return kind.model_validate(manifest.config)
     except ValidationError as error:
-        message = f"{path} is incomplete: {_first(error)}; restore it, or save the brain again"
-        raise CheckpointError(message) from error
-
-
-def _read_weights(folder: Path, manifest: _Manifest) -> dict[str, Tensor]:
-    path = folder / manifest.weights
-    if path.parent != folder or not path.is_file():
-        message = f"{folder} names its weights {manifest.weights!r} and they are not there; copy the folder again, whole"
-        raise CheckpointError(message)
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != manifest.sha256:
         message = (
-            f"{path} is damaged: it is not the file that was saved (its SHA-256 differs); copy the folder again, or train again"
+            f"{folder / MANIFEST} describes a {manifest.kind} that cannot be built: {unfit(error)}; "
+            "it was edited, or made by another version"
         )
-        raise CheckpointError(message)
-    try:
-        return load(content)
-    except SafetensorError as error:
-        message = f"{path} is not a safetensors file: {error}; save the brain again"
         raise CheckpointError(message) from error
 
 
-def _check_tensors(folder: Path, brain: Brain, tensors: Mapping[str, Tensor]) -> None:
-    expected = brain.state_dict()
+@contextmanager
+def _building(folder: Path) -> Iterator[None]:
+    """Build what is then filled: the weights drawn here are replaced, and the caller's random numbers stay as they are."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    except ArgumentError as error:
+        message = f"{folder / MANIFEST} describes what cannot be built: {error}; it was edited, or made by another version"
+        raise CheckpointError(message) from error
+
+
+def _fill(folder: Path, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    expected = module.state_dict()
     for name in sorted({*expected, *tensors}):
         wanted = tuple(expected[name].shape) if name in expected else None
         found = tuple(tensors[name].shape) if name in tensors else None
@@ -211,9 +206,10 @@ def _check_tensors(folder: Path, brain: Brain, tensors: Mapping[str, Tensor]) ->
                 f"{found or 'absent'}; the checkpoint was made by another version or put together from two"
             )
             raise CheckpointError(message)
+    module.load_state_dict(tensors, assign=True)
 
 
-def _check_embedding(folder: Path, manifest: _Manifest, embedding: Tensor | None) -> None:
+def _check_embedding(folder: Path, manifest: Manifest, embedding: Tensor | None) -> None:
     if embedding is None or manifest.embedding is None:
         return
     if _fingerprint(embedding) != manifest.embedding:
@@ -229,8 +225,3 @@ def _fingerprint(embedding: Tensor) -> dict[str, Any]:
     rows = torch.linspace(0, embedding.shape[0] - 1, min(FINGERPRINT_ROWS, embedding.shape[0])).long()
     sample = embedding[rows.to(embedding.device)].detach().to("cpu", torch.bfloat16).view(torch.int16)
     return {"shape": list(embedding.shape), "sha256": hashlib.sha256(sample.contiguous().numpy().tobytes()).hexdigest()}
-
-
-def _first(error: ValidationError) -> str:
-    fault = error.errors()[0]
-    return f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"

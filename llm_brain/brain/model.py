@@ -1,47 +1,57 @@
-"""The brain: inputs, a stack of blocks, and a readout, with a state that a caller carries from call to call.
+"""The brain: inputs, a network, and a head, with a state that a caller carries from call to call.
 
-tokens -> rows of an embedding table (frozen and handed in, or learned) -> norm -> projection
-       -> blocks (see `block`) -> norm: the features -> readout (see `readout`): logits and the expected evaluation
+tokens -> rows of an embedding table (frozen and handed in, or learned) -> norm
+       -> network (see `layers.network`): the features -> readout (see `readout`): pooled features, expected evaluation
+       -> head (see `heads`): a distribution over answers
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from llm_brain.brain.block import BlockState, BrainBlock
 from llm_brain.brain.config import BrainConfig
-from llm_brain.brain.modulators import Channel
-from llm_brain.brain.norms import rms_norm
-from llm_brain.brain.readout import Readout
-from llm_brain.brain.recording import Recording, record_modulators
+from llm_brain.brain.equations.norms import rms_norm
+from llm_brain.brain.equations.tables import steps
+from llm_brain.brain.heads.build import head_for
+from llm_brain.brain.heads.distribution import Prompt
+from llm_brain.brain.layers.ablations import Ablation
+from llm_brain.brain.layers.network import PlasticRNN, parameter_groups
+from llm_brain.brain.layers.recording import Recording
+from llm_brain.brain.layers.state import NetworkState
+from llm_brain.brain.readout import ReadingState, Readout
 from llm_brain.brain.state import BrainOutput, BrainState
-from llm_brain.brain.tables import steps
 from llm_brain.errors import ArgumentError
+
+TOKENS, VECTORS = 2, 3
 
 
 class Brain(nn.Module):
-    """A small recurrent network with neuromodulators and plastic synapses that chooses one of a closed set.
+    """A small recurrent network with neuromodulators and plastic synapses that reads, remembers and answers.
 
     Args:
-        config: Its shape.
+        config: Its shape, and what it is asked for.
         embedding: A frozen table `[vocabulary, input_size]` whose rows stand for tokens. It stays the caller's: it is
             not trained, and not saved with the brain.
+
+    Attributes:
+        network: The recurrent network, batch first.
+        head: What turns what was read into a distribution over answers.
 
     Raises:
         ArgumentError: The table does not fit the configuration.
 
     Example:
         >>> import torch
-        >>> config = BrainConfig(input_size=4, choices=2, width=8, heads=2, head_size=4)
+        >>> from llm_brain.brain import Choice
+        >>> config = BrainConfig(input_size=4, answer=Choice(options=2), width=8, heads=2)
         >>> brain = Brain(config, embedding=torch.randn(100, 4))
         >>> tokens = torch.tensor([[5, 7, 9], [3, 1, 0]])
         >>> output = brain(tokens, lengths=torch.tensor([3, 2]))
-        >>> output.logits.shape, output.value.shape, output.features.shape
+        >>> output.answer.logits.shape, output.value.shape, output.features.shape
         (torch.Size([2, 2]), torch.Size([2]), torch.Size([2, 3, 8]))
     """
 
@@ -53,20 +63,22 @@ class Brain(nn.Module):
         self.register_buffer("embedding", None, persistent=False)
         self.set_embedding(embedding)
         self.tokens = None if config.vocabulary is None else nn.Embedding(config.vocabulary, config.input_size)
-        self.project = nn.Linear(config.input_size, config.width)
-        self.blocks = nn.ModuleList(
-            BrainBlock(
-                config.width,
-                heads=config.heads,
-                head_size=config.head_size,
-                chunk=config.chunk,
-                dropout=config.dropout,
-                eligibility_decay=config.eligibility_decay,
-                ablate=config.ablate,
-            )
-            for _ in range(config.blocks)
+        self.network = PlasticRNN(
+            config.input_size,
+            config.width,
+            config.blocks,
+            heads=config.heads,
+            key_size=config.key_size,
+            expansion=config.expansion,
+            conv_size=config.conv_size,
+            chunk=config.chunk,
+            dropout=config.dropout,
+            batch_first=True,
+            eligibility_decay=config.eligibility_decay,
+            ablate=config.ablate,
         )
-        self.readout = Readout(config.width, choices=config.choices, dropout=config.dropout)
+        self.readout = Readout(config.width, dropout=config.dropout)
+        self.head = head_for(config.answer, input_size=config.input_size, width=config.width)
 
     def set_embedding(self, embedding: Tensor | None) -> None:
         """Hand in the frozen embedding table, or take it away.
@@ -76,9 +88,10 @@ class Brain(nn.Module):
 
         Example:
             >>> import torch
-            >>> brain = Brain(BrainConfig(input_size=4, choices=2))
+            >>> from llm_brain.brain import Choice
+            >>> brain = Brain(BrainConfig(input_size=4, answer=Choice(options=2)))
             >>> brain.set_embedding(torch.randn(100, 4))
-            >>> brain(torch.tensor([[5, 7, 9]])).logits.shape
+            >>> brain(torch.tensor([[5, 7, 9]])).answer.logits.shape
             torch.Size([1, 2])
         """
         _check_table(self.config, embedding)
@@ -88,11 +101,12 @@ class Brain(nn.Module):
         """Build the state of a brain that has seen nothing.
 
         Example:
-            >>> brain = Brain(BrainConfig(input_size=4, choices=2))
-            >>> brain.initial_state(1).blocks[0].synapses.plastic.shape
-            torch.Size([1, 4, 32, 32])
+            >>> from llm_brain.brain import Choice
+            >>> brain = Brain(BrainConfig(input_size=4, answer=Choice(options=2)))
+            >>> brain.initial_state(1).network.blocks[0].synapses.plastic.shape
+            torch.Size([1, 4, 32, 16])
         """
-        return BrainState(tuple(block.initial_state(batch) for block in self._blocks()), self.readout.initial_state(batch))
+        return BrainState(self.network.initial_state(batch), self.readout.initial_state(batch))
 
     def forward(
         self,
@@ -120,24 +134,17 @@ class Brain(nn.Module):
         """
         _check_sequence(inputs, lengths)
         batch, time = inputs.shape[:2]
-        reward, prediction_error = _along_time(reward, batch, time), _along_time(prediction_error, batch, time)
-        padded = None
         if lengths is not None:
             padded = steps(time, inputs.device) >= lengths[:, None]
             inputs = inputs.masked_fill(padded[..., None] if inputs.is_floating_point() else padded, 0)
-            reward = None if reward is None else reward.masked_fill(padded, 0.0)
-            prediction_error = None if prediction_error is None else prediction_error.masked_fill(padded, 0.0)
-        x = self._embed(inputs)
-        before: Iterable[BlockState | None] = [None] * len(self.blocks) if state is None else state.blocks
-        after = []
-        for block, memory in zip(self._blocks(), before, strict=True):
-            x, memory_after = block(x, memory, reward, prediction_error, lengths)
-            after.append(memory_after)
-        features = rms_norm(x)
-        if padded is not None:
-            features = features.masked_fill(padded[..., None], 0.0)
-        logits, value, reading = self.readout(features, None if state is None else state.reading, lengths)
-        return BrainOutput(logits, value, features, BrainState(tuple(after), reading))
+        features, memory = self.network(
+            self._embed(inputs),
+            None if state is None else state.network,
+            lengths=lengths,
+            reward=_along_time(reward, batch, time),
+            prediction_error=_along_time(prediction_error, batch, time),
+        )
+        return self._answer(features, memory, None if state is None else state.reading, lengths)
 
     def step(
         self,
@@ -157,84 +164,91 @@ class Brain(nn.Module):
         Returns:
             The answer so far, with features `[B, d]`, and the new state.
 
+        Raises:
+            ArgumentError: A shape does not fit.
+
         Example:
             >>> import torch
-            >>> brain = Brain(BrainConfig(input_size=4, choices=2))
+            >>> from llm_brain.brain import Choice
+            >>> brain = Brain(BrainConfig(input_size=4, answer=Choice(options=2)))
             >>> output = brain.step(torch.randn(1, 4), brain.initial_state(1))
-            >>> output.logits.shape
+            >>> output.answer.logits.shape
             torch.Size([1, 2])
         """
         _check_sequence(inputs.unsqueeze(1), None)
-        x = self._embed(inputs)
-        after = []
-        for block, memory in zip(self._blocks(), state.blocks, strict=True):
-            x, memory_after = block.step(x, memory, reward, _without_gradient(prediction_error))
-            after.append(memory_after)
-        features = rms_norm(x)
-        logits, value, reading = self.readout(features[:, None], state.reading)
-        return BrainOutput(logits, value, features, BrainState(tuple(after), reading))
+        features, memory = self.network.step(self._embed(inputs), state.network, reward=reward, prediction_error=prediction_error)
+        output = self._answer(features[:, None], memory, state.reading, None)
+        return output._replace(features=features)
 
-    def set_ablation(self, channels: Iterable[Channel]) -> None:
-        """Freeze these modulators in every block and release all others. The configuration follows.
+    def set_ablation(self, ablations: Iterable[Ablation]) -> None:
+        """Switch these off in every block and all others on; see `BrainBlock.set_ablation`. The configuration follows.
+
+        Raises:
+            ArgumentError: There is none of that name.
 
         Example:
-            >>> brain = Brain(BrainConfig(input_size=4, choices=2))
+            >>> from llm_brain.brain import Choice
+            >>> brain = Brain(BrainConfig(input_size=4, answer=Choice(options=2)))
             >>> brain.set_ablation(["dopamine"])
             >>> brain.config.ablate
             ('dopamine',)
         """
-        chosen = tuple(channels)
-        for block in self._blocks():
-            block.modulators.set_ablation(chosen)
+        chosen = tuple(ablations)
+        self.network.set_ablation(chosen)
         self.config = self.config.model_copy(update={"ablate": chosen})
 
     @contextmanager
     def record(self) -> Iterator[Recording]:
-        """Record the time courses of the modulators while the `with` block is open.
+        """Record the time courses of the modulators, `[T, B, ...]`, while the `with` block is open.
 
         Example:
             >>> import torch
-            >>> brain = Brain(BrainConfig(input_size=4, choices=2))
+            >>> from llm_brain.brain import Choice
+            >>> brain = Brain(BrainConfig(input_size=4, answer=Choice(options=2)))
             >>> with brain.record() as recording:
             ...     _ = brain(torch.randn(1, 7, 4))
             >>> recording.course(0).dopamine.shape
-            torch.Size([1, 7, 4])
+            torch.Size([7, 1, 4])
         """
-        with record_modulators([block.modulators for block in self._blocks()]) as recording:
+        with self.network.record() as recording:
             yield recording
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, object]]:
-        """Split the parameters for an optimiser: matrices decay; biases, gains, gate offsets and decay rates do not.
+        """Split the parameters for an optimiser, as `parameter_groups` does: matrices decay, all else does not.
 
         Example:
             >>> import torch
-            >>> brain = Brain(BrainConfig(input_size=4, choices=2))
+            >>> from llm_brain.brain import Choice
+            >>> brain = Brain(BrainConfig(input_size=4, answer=Choice(options=2)))
             >>> optimizer = torch.optim.AdamW(brain.parameter_groups(0.01), lr=3e-3)
             >>> [group["weight_decay"] for group in optimizer.param_groups]
             [0.01, 0.0]
         """
-        matrices = [parameter for parameter in self.parameters() if parameter.dim() > 1]
-        others = [parameter for parameter in self.parameters() if parameter.dim() <= 1]
-        return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+        return parameter_groups(self, weight_decay)
 
-    def _blocks(self) -> list[BrainBlock]:
-        return [cast("BrainBlock", block) for block in self.blocks]
+    def _answer(self, features: Tensor, memory: NetworkState, before: ReadingState | None, lengths: Tensor | None) -> BrainOutput:
+        pooled, value, reading = self.readout(features, before, lengths)
+        answer = self.head(Prompt(pooled, self.network, memory))
+        return BrainOutput(answer, value, features, BrainState(memory, reading))
 
     def _embed(self, inputs: Tensor) -> Tensor:
-        weight = self.project.weight
         if not inputs.is_floating_point():
             table = self.embedding if self.tokens is None else self.tokens.weight
             if table is None:
                 message = "this brain has no embedding for tokens: hand one in (`embedding=`), or pass vectors"
                 raise ArgumentError(message)
-            inputs = functional.embedding(inputs, table)
+            try:
+                inputs = functional.embedding(inputs, table)
+            except IndexError as error:
+                message = f"the tokens go from {int(inputs.min())} to {int(inputs.max())} and the table has {len(table)} rows"
+                raise ArgumentError(message) from error
         if inputs.shape[-1] != self.config.input_size:
             message = f"the inputs have {inputs.shape[-1]} numbers each and this brain takes {self.config.input_size}"
             raise ArgumentError(message)
-        vectors = rms_norm(inputs.to(weight.dtype))
+        vectors = rms_norm(inputs.to(self.readout.attention.dtype))
         if self.training and self.config.dropout:
             vectors = functional.dropout(vectors, self.config.dropout)
-        return functional.linear(vectors, weight, self.project.bias)
+        return vectors
 
 
 def _check_table(config: BrainConfig, embedding: Tensor | None) -> None:
@@ -249,7 +263,7 @@ def _check_table(config: BrainConfig, embedding: Tensor | None) -> None:
 
 
 def _check_sequence(inputs: Tensor, lengths: Tensor | None) -> None:
-    if inputs.dim() != (3 if inputs.is_floating_point() else 2) or inputs.shape[1] == 0:
+    if inputs.dim() != (VECTORS if inputs.is_floating_point() else TOKENS) or inputs.shape[1] == 0:
         message = f"inputs of shape {tuple(inputs.shape)}: pass vectors [B, T, input_size] or tokens [B, T], T at least one"
         raise ArgumentError(message)
     if lengths is not None and (lengths.shape != inputs.shape[:1] or lengths.is_floating_point()):
@@ -259,15 +273,9 @@ def _check_sequence(inputs: Tensor, lengths: Tensor | None) -> None:
 
 def _along_time(signal: Tensor | None, batch: int, time: int) -> Tensor | None:
     """Lay a signal out as `[B, T]`: one that has no time axis came just before the first step."""
-    if signal is None:
-        return None
-    if signal.shape == (batch, time):
-        return signal.detach()
+    if signal is None or signal.shape == (batch, time):
+        return signal
     if signal.shape != (batch,):
         message = f"a reward or prediction error must have shape [{batch}, {time}] or [{batch}]; got {tuple(signal.shape)}"
         raise ArgumentError(message)
-    return functional.pad(signal.detach()[:, None], (0, time - 1))
-
-
-def _without_gradient(signal: Tensor | None) -> Tensor | None:
-    return None if signal is None else signal.detach()
+    return functional.pad(signal[:, None], (0, time - 1))

@@ -1,8 +1,7 @@
-"""From what a brain says at each step to one answer: a running weighted mean and the last step, and two heads on both.
+"""From what a brain says at each step to what a head answers from: a running weighted mean and the last step.
 
     w_t = sigmoid(a . y_t)                                every step weighs the same at first
     pooled = [ sum_t w_t y_t / sum_t w_t ; y_last ]
-    logits = W_l pooled + b_l                             one a choice
     V = w_v . stop(pooled) + b_v                          the expected evaluation: a baseline that shapes no features
 
 The sums run on from call to call (`ReadingState`), so that a sentence read in pieces, or token by token, gets the answer of
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from llm_brain.brain.tables import steps
+from llm_brain.brain.equations.tables import steps
 
 
 class ReadingState(NamedTuple):
@@ -29,7 +28,7 @@ class ReadingState(NamedTuple):
         last: The features of the last step, `[B, d]`.
 
     Example:
-        >>> Readout(8, choices=2).initial_state(3).weight.shape
+        >>> Readout(8).initial_state(3).weight.shape
         torch.Size([3, 1])
     """
 
@@ -39,33 +38,31 @@ class ReadingState(NamedTuple):
 
 
 class Readout(nn.Module):
-    """Pool the features of a turn and score the choices.
+    """Pool the features of a turn, and expect an evaluation.
 
     Args:
         width: d, the size of the features.
-        choices: How many classes there are.
         dropout: Share of the pooled features dropped in training.
 
     Example:
         >>> import torch
-        >>> readout = Readout(8, choices=2)
-        >>> logits, value, reading = readout(torch.randn(3, 5, 8))
-        >>> logits.shape, value.shape
-        (torch.Size([3, 2]), torch.Size([3]))
+        >>> readout = Readout(8)
+        >>> pooled, value, reading = readout(torch.randn(3, 5, 8))
+        >>> pooled.shape, value.shape
+        (torch.Size([3, 16]), torch.Size([3]))
     """
 
-    def __init__(self, width: int, *, choices: int, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.width, self.dropout = width, dropout
         self.attention = nn.Parameter(torch.zeros(width))
-        self.choose = nn.Linear(2 * width, choices)
         self.expect = nn.Linear(2 * width, 1)
 
     def initial_state(self, batch: int) -> ReadingState:
         """Build the state of a turn in which nothing was read.
 
         Example:
-            >>> Readout(8, choices=2).initial_state(1).total.sum().item()
+            >>> Readout(8).initial_state(1).total.sum().item()
             0.0
         """
         nothing = self.attention.new_zeros(batch, self.width)
@@ -74,7 +71,7 @@ class Readout(nn.Module):
     def forward(
         self, features: Tensor, state: ReadingState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor, ReadingState]:
-        """Read on, and answer from all that was read in this turn.
+        """Read on, and pool all that was read in this turn.
 
         Args:
             features: `[B, T, d]`.
@@ -82,7 +79,7 @@ class Readout(nn.Module):
             lengths: Real steps of each row, `[B]`.
 
         Returns:
-            Logits `[B, choices]`, the expected evaluation `[B]`, and the state to read on from.
+            Pooled features `[B, 2d]`, the expected evaluation `[B]`, and the state to read on from.
         """
         reading = self._read(features, state, lengths)
         # A row of which nothing was read yet has weight zero and total zero: its mean is zero.
@@ -91,7 +88,7 @@ class Readout(nn.Module):
         value = functional.linear(pooled.detach(), self.expect.weight, self.expect.bias)
         if self.training and self.dropout:
             pooled = functional.dropout(pooled, self.dropout)
-        return functional.linear(pooled, self.choose.weight, self.choose.bias), value.squeeze(-1), reading
+        return pooled, value.squeeze(-1), reading
 
     def _read(self, features: Tensor, state: ReadingState | None, lengths: Tensor | None) -> ReadingState:
         weights = torch.sigmoid(features @ self.attention).unsqueeze(1)

@@ -2,66 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from llm_brain.brain.block import BlockState
+from llm_brain.brain.heads.distribution import Distribution
+from llm_brain.brain.layers.state import CarriedState, NetworkState
 from llm_brain.brain.readout import ReadingState
-from llm_brain.brain.synapses import SynapseState
 
 
-class BrainState(NamedTuple):
+class _BrainFields(NamedTuple):
+    network: NetworkState
+    reading: ReadingState
+
+
+class BrainState(CarriedState, _BrainFields):
     """All that a brain remembers. Immutable, and of a size that never depends on how much was read.
 
     Attributes:
-        blocks: The state of each block.
+        network: The state of the network.
         reading: What was read in this turn.
 
     Example:
-        >>> from llm_brain.brain import Brain, BrainConfig
-        >>> brain = Brain(BrainConfig(input_size=4, choices=2, width=8, heads=2, head_size=4))
-        >>> brain.initial_state(3).blocks[0].neuron.shape
-        torch.Size([3, 8])
+        >>> from llm_brain.brain import Brain, BrainConfig, Choice
+        >>> brain = Brain(BrainConfig(input_size=4, answer=Choice(options=2), width=8, heads=2))
+        >>> state = brain.initial_state(3)
+        >>> list(state.rows(slice(0, 1)).tensors())[:2], list(state.tensors())[-1]
+        (['network.recent', 'network.blocks.0.tonic'], 'reading.last')
     """
 
-    blocks: tuple[BlockState, ...]
-    reading: ReadingState
+    __slots__ = ()
 
     def next_turn(self) -> BrainState:
         """Keep neurons, synapses and modulators, and start the answer anew: the next call is another question."""
         return self._replace(reading=ReadingState(*(torch.zeros_like(part) for part in self.reading)))
-
-    def detach(self) -> BrainState:
-        """Cut the gradient, so that a long life is trained piece by piece."""
-        blocks = tuple(
-            BlockState(block.tonic.detach(), block.neuron.detach(), SynapseState(*_detached(block.synapses)))
-            for block in self.blocks
-        )
-        return BrainState(blocks, ReadingState(*_detached(self.reading)))
 
 
 class BrainOutput(NamedTuple):
     """What a brain answers.
 
     Attributes:
-        logits: One a choice, from all that was read in this turn, `[B, choices]`.
+        answer: The distribution over answers, from all that was read in this turn, of the kind that the configuration asks for.
         value: The evaluation it expects, `[B]`. Its gradient reaches the value head alone.
         features: What it says at each step, `[B, T, d]`, or `[B, d]` for one step. Zero where the input is padding.
         state: What it remembers now.
 
     Example:
         >>> BrainOutput._fields
-        ('logits', 'value', 'features', 'state')
+        ('answer', 'value', 'features', 'state')
     """
 
-    logits: Tensor
+    answer: Distribution[Any]
     value: Tensor
     features: Tensor
     state: BrainState
-
-
-def _detached(state: Iterable[Tensor]) -> Iterator[Tensor]:
-    return (part.detach() for part in state)

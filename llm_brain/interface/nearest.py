@@ -7,8 +7,8 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from llm_brain.brain.text.vectors import VectorCodec
 from llm_brain.errors import ArgumentError, DefinitionError
 from llm_brain.interface.outputs import Drawn, Outputs, drawn_from, shaped
 from llm_brain.interface.vectors import Vectors
@@ -37,7 +37,7 @@ class NearestTexts(Outputs):
     def __init__(self, texts: Sequence[str], *, temperature: float = 0.1) -> None:
         self.texts = tuple(texts)
         self.temperature = temperature
-        self._known: WeakKeyDictionary[Vectors, dict[int, Tensor]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Vectors, dict[int, VectorCodec]] = WeakKeyDictionary()
         if not self.texts or len(set(self.texts)) < len(self.texts) or not all(text.strip() for text in self.texts):
             message = "give texts that differ, and none that is empty: the nearest of them is what an output means"
             raise DefinitionError(message)
@@ -68,5 +68,5 @@ class NearestTexts(Outputs):
         by_size = self._known.setdefault(vectors, {})
         size = output.shape[1]
         if size not in by_size:
-            by_size[size] = functional.normalize(vectors(self.texts, size), dim=-1)
-        return functional.normalize(output, dim=-1) @ by_size[size].to(output.device, output.dtype).T
+            by_size[size] = VectorCodec(self.texts, vectors(self.texts, size))
+        return by_size[size].similarities(output)

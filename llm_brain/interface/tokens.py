@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from llm_brain.brain.text.tokens import TokenCodec
 from llm_brain.errors import ArgumentError
 from llm_brain.interface.outputs import Drawn, Outputs, shaped
 from llm_brain.interface.vectors import Vectors
@@ -38,15 +39,8 @@ class Tokens(Outputs):
     """
 
     def __init__(self, tokenizer: Any, *, end: int | None = None, padding: int | None = None) -> None:
-        self.tokenizer = tokenizer
+        self.codec = TokenCodec(tokenizer, end=end, padding=padding)
         self.end = end
-        self.padding = padding
-        # Some add and leave out special tokens, or mend spaces, unless they are told not to; others know no such option.
-        has_special = hasattr(tokenizer, "get_vocab")
-        self._encoding = {"add_special_tokens": False} if has_special else {}
-        self._decoding = {"skip_special_tokens": False} if has_special else {}
-        if hasattr(tokenizer, "clean_up_tokenization_spaces"):
-            self._decoding["clean_up_tokenization_spaces"] = False
 
     def answers(self, output: Tensor, vectors: Vectors | None = None) -> list[str]:  # noqa: ARG002
         """Write the likeliest tokens of each output, or its ids, as text."""
@@ -90,13 +84,7 @@ class Tokens(Outputs):
         return (is_end.cumsum(dim=-1) - is_end == 0).long()
 
     def _text(self, ids: Sequence[int]) -> str:
-        kept = list(ids)
-        if self.end in kept:
-            kept = kept[: kept.index(self.end)]
-        text: str = self.tokenizer.decode([token for token in kept if token not in (self.padding, IGNORED)], **self._decoding)
-        return text
+        return self.codec.text([token for token in ids if token != IGNORED])
 
     def _ids(self, text: str) -> list[int]:
-        encoded = self.tokenizer.encode(text, **self._encoding)
-        ids = list(getattr(encoded, "ids", encoded))
-        return ids if self.end is None else [*ids, self.end]
+        return self.codec.ids(text) if self.end is None else [*self.codec.ids(text), self.end]

@@ -131,7 +131,7 @@ def inputs_like(others: Tensor, texts: Sequence[str], vectors: Vectors) -> Tenso
 
 
 def output_tensor(given: Any) -> Tensor:
-    """Take the tensor out of what a network gives: itself, or its `logits`.
+    """Take the tensor out of what a network gives: itself, its `logits`, or those of its `answer`, as a brain gives them.
 
     Raises:
         ArgumentError: There is none.
@@ -140,7 +140,7 @@ def output_tensor(given: Any) -> Tensor:
         >>> output_tensor(torch.zeros(2)).shape
         torch.Size([2])
     """
-    tensor = getattr(given, "logits", given)
+    tensor = getattr(getattr(given, "answer", given), "logits", given)
     if not isinstance(tensor, Tensor):
         message = (
             f"the network gave a {type(given).__name__}, which is neither a tensor nor has `logits`: wrap it in a module that "

@@ -1,9 +1,10 @@
 """Teaching: a language model in the training loop, and the brain that takes its place.
 
 In the order of a lesson: `data` (pairs that the teacher generated or labelled, judged and counted), `reading` (text to tokens and
-frozen embeddings), `lesson` and `settings` (what is taught, and how), `feedback` (evaluations in the background), `objectives`,
-`averaging`, `prediction`, `loop`, `checkpoints`, and `student` (the trained brain implements the interface). What does not live
-here: the network itself (brain), and how hyperparameters are searched (optimize).
+frozen embeddings), `answers` (return types to heads, values to targets and back), `lesson` and `settings` (what is taught, and
+how), `feedback` (evaluations in the background), `objectives`, `averaging`, `prediction`, `loop`, `checkpoints`, and `student`
+(the trained brain implements the interface). What does not live here: the network itself (brain), and how hyperparameters are
+searched (optimize).
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 from llm_brain._lazy import attach
 
 if TYPE_CHECKING:
+    from llm_brain.training.answers import AnswerType as AnswerType
+    from llm_brain.training.answers import answer_for as answer_for
     from llm_brain.training.averaging import RunningAverage as RunningAverage
     from llm_brain.training.data import Pair as Pair
     from llm_brain.training.data import PairSet as PairSet
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "AnswerType": "answers",
         "FeedbackPool": "feedback",
         "Group": "feedback",
         "Lesson": "lesson",
@@ -40,6 +44,7 @@ __getattr__, __dir__, __all__ = attach(
         "TokenReader": "reading",
         "TrainingResult": "lesson",
         "TrainingSettings": "settings",
+        "answer_for": "answers",
         "distillation": "objectives",
         "predict": "prediction",
         "read_messages": "data",

@@ -24,6 +24,7 @@ import torch
 
 from llm_brain.brain.checkpoint import load_brain, save_brain
 from llm_brain.brain.model import Brain
+from llm_brain.brain.text.codec import pad
 from llm_brain.errors import DataError
 from llm_brain.tracing.names import EPOCH_KIND, KIND, METRIC, SCORE, STEP, STEP_KIND, VALIDATION_KIND
 from llm_brain.tracing.spans import span
@@ -32,8 +33,8 @@ from llm_brain.training.checkpoints import TrainingState, load_training, save_tr
 from llm_brain.training.feedback import FeedbackPool, Group, group_tensors
 from llm_brain.training.lesson import Lesson, TrainingResult
 from llm_brain.training.objectives import distillation, entropy, rloo
-from llm_brain.training.prediction import predict
-from llm_brain.training.reading import TokenReader, pad
+from llm_brain.training.prediction import chosen, predict
+from llm_brain.training.reading import TokenReader
 from llm_brain.training.settings import TrainingSettings
 
 
@@ -61,18 +62,19 @@ def train(
 
     Raises:
         DataError: The lesson has no pairs, or nothing to validate with.
+        DefinitionError: The brain does not choose from a closed set.
         CheckpointError: A checkpoint cannot be written, or one that is there is damaged.
         BackendError: Validation failed; failed evaluations only count.
 
     Example:
         >>> import tempfile
         >>> from tokenizers import Tokenizer
-        >>> from llm_brain.brain import BrainConfig
+        >>> from llm_brain.brain import BrainConfig, Choice
         >>> from llm_brain.training import Pair
         >>> from tokenizers.models import WordLevel
         >>> words = Tokenizer(WordLevel({"?": 0, "good": 1, "bad": 2}, unk_token="?"))
         >>> reader = TokenReader(words, torch.eye(3))
-        >>> brain = Brain(BrainConfig(input_size=3, choices=2, width=8, heads=1, head_size=4), embedding=reader.table)
+        >>> brain = Brain(BrainConfig(input_size=3, answer=Choice(options=2), width=8, heads=1), embedding=reader.table)
         >>> lesson = Lesson(
         ...     pairs=[Pair("good", 0, (0.9, 0.1), "labelled"), Pair("bad", 1, (0.1, 0.9), "labelled")],
         ...     prompts=[], held_out=["good"],
@@ -149,8 +151,8 @@ class _Trainer:
         self._schedule()
         self.brain.train()
         tokens, lengths = pad([self.rows[index] for index in indices])
-        output = self.brain(self._hide_words(tokens), lengths=lengths)
-        loss = distillation(output.logits, self.targets[indices], temperature=self.settings.distillation_temperature)
+        answer = chosen(self.brain(self._hide_words(tokens), lengths=lengths))
+        loss = distillation(answer.logits, self.targets[indices], temperature=self.settings.distillation_temperature)
         metrics = {"loss": float(loss.detach())}
         if self.settings.feedback_weight and self.lesson.prompts:
             objective, more = self._feedback(next(prompts), feedback)
@@ -181,8 +183,9 @@ class _Trainer:
         tokens, lengths = pad([self.prompt_rows[group.prompt] for group in groups])
         output = self.brain(tokens, lengths=lengths)
         answers, rewards, known, behaviour = group_tensors(groups)
-        spread = entropy(output.logits)
-        policy = rloo(output.logits, answers, rewards, known, behaviour)
+        logits = chosen(output).logits
+        spread = entropy(logits)
+        policy = rloo(logits, answers, rewards, known, behaviour)
         # The value head learns what the brain's answers earn: it is what the brain expects of an evaluation.
         earned = (rewards * known).sum(dim=1) / known.sum(dim=1).clamp_min(1)
         seen = known.any(dim=1)
@@ -199,7 +202,7 @@ class _Trainer:
     @torch.no_grad()
     def _draw(self, prompts: list[str]) -> list[Group]:
         tokens, lengths = pad([self.prompt_rows[prompt] for prompt in prompts])
-        logs = torch.log_softmax(self.brain(tokens, lengths=lengths).logits, dim=-1)
+        logs = torch.log_softmax(chosen(self.brain(tokens, lengths=lengths)).logits, dim=-1)
         drawn = torch.multinomial(logs.exp(), self.settings.answers_per_prompt, replacement=True, generator=self.random)
         behaviour = logs.gather(1, drawn).tolist()
         return [

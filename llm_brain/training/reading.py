@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from llm_brain.brain.text.codec import pad
+from llm_brain.brain.text.tokens import TokenCodec
 from llm_brain.errors import WeightsError, missing_dependency
 
 if TYPE_CHECKING:
@@ -22,12 +24,15 @@ TABLE_DIMENSIONS = 2
 
 
 class TokenReader:
-    """Turns texts into tokens, and holds the table of what each token means.
+    """Turns texts into tokens that a brain can read, and holds the table of what each token means.
 
     Args:
         tokenizer: From the `tokenizers` library.
         table: Frozen embeddings, [vocabulary, size].
         longest: How many tokens of a text are read; what is beyond is cut off.
+
+    Attributes:
+        codec: Texts to tokens and back.
 
     Example:
         >>> from llm_brain.backends.embedded import weights_folder
@@ -38,7 +43,7 @@ class TokenReader:
     """
 
     def __init__(self, tokenizer: Tokenizer, table: torch.Tensor, *, longest: int = 96) -> None:
-        self.tokenizer = tokenizer
+        self.codec = TokenCodec(tokenizer)
         self.table = table
         self.longest = longest
 
@@ -80,9 +85,7 @@ class TokenReader:
 
     def tokens(self, text: str) -> list[int]:
         """Turn one text into its token ids; an empty text into one token, so that there is something to read."""
-        if not text.isascii():
-            text = text.encode(errors="replace").decode()  # lone surrogates, which no tokenizer takes
-        return self.tokenizer.encode(text, add_special_tokens=False).ids[: self.longest] or [0]
+        return self.codec.ids(text)[: self.longest] or [0]
 
     def read(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Turn texts into one padded batch.
@@ -92,17 +95,3 @@ class TokenReader:
         """
         rows = [self.tokens(text) for text in texts]
         return pad(rows)
-
-
-def pad(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Lay rows of different lengths into one tensor, padded with 0.
-
-    Returns:
-        The tensor [n, longest] and the lengths [n].
-
-    Example:
-        >>> pad([[5], [6, 7]])[0].tolist()
-        [[5, 0], [6, 7]]
-    """
-    width = max(len(row) for row in rows)
-    return torch.tensor([[*row, *[0] * (width - len(row))] for row in rows]), torch.tensor([len(row) for row in rows])

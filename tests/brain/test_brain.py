@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import Tensor
 
-from llm_brain.brain import CHANNELS, Brain, BrainConfig, BrainOutput, Channel
+from llm_brain.brain import (
+    ABLATIONS,
+    CHANNELS,
+    Ablation,
+    Brain,
+    BrainConfig,
+    BrainOutput,
+    BrainState,
+    Channel,
+    Choice,
+    ChoiceDistribution,
+)
 from llm_brain.errors import ArgumentError
 
 few = settings(max_examples=15, deadline=None)
 
 
-def small_brain(seed: int = 0, *, blocks: int = 2, chunk: int = 5, ablate: tuple[Channel, ...] = ()) -> Brain:
+def small_brain(seed: int = 0, *, blocks: int = 2, chunk: int = 5, ablate: tuple[Ablation, ...] = ()) -> Brain:
     """Build a brain in float64 whose every parameter is off its starting value, so that no term hides behind a zero."""
     torch.manual_seed(seed)
-    config = BrainConfig(input_size=6, choices=3, width=8, heads=2, head_size=4, blocks=blocks, chunk=chunk, ablate=ablate)
+    config = BrainConfig(input_size=6, answer=Choice(options=3), width=8, heads=2, blocks=blocks, chunk=chunk, ablate=ablate)
     brain = Brain(config).double().eval()
     with torch.no_grad():
         for parameter in brain.parameters():
@@ -36,8 +48,16 @@ def life(batch: int, time: int) -> dict[str, Tensor]:
     }
 
 
+def logits(output: BrainOutput) -> Tensor:
+    return cast("ChoiceDistribution", output.answer).logits
+
+
+def parts(output: BrainOutput) -> tuple[Any, ...]:
+    return (logits(output), *output[1:])
+
+
 def assert_same(found: BrainOutput, expected: BrainOutput) -> None:
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(parts(found), parts(expected), rtol=1e-9, atol=1e-10)
 
 
 @few
@@ -84,32 +104,26 @@ def test_padding_changes_no_output_no_gradient_and_no_state(
         lived["prediction_error"][row, length:] = torch.nan
     state = brain(**life(len(lengths), 3)).state.detach() if carried else None
     padded = brain(**lived, state=state, lengths=torch.tensor(lengths))
-    whole = torch.autograd.grad(padded.logits.square().sum(), brain.project.weight)[0]
+    whole = torch.autograd.grad(logits(padded).square().sum(), brain.network.project.weight)[0]
     apart = torch.zeros_like(whole)
     for row, length in enumerate(lengths):
         alone = brain(**{name: part[row : row + 1, :length] for name, part in lived.items()}, state=row_of(state, row))
         assert (padded.features[row, length:] == 0).all()
         assert_same(
             BrainOutput(
-                padded.logits[row : row + 1],
+                ChoiceDistribution(logits(padded)[row : row + 1]),
                 padded.value[row : row + 1],
                 padded.features[row : row + 1, :length],
-                row_of(padded.state, row),
+                padded.state.rows(slice(row, row + 1)),
             ),
             alone,
         )
-        apart += torch.autograd.grad(alone.logits.square().sum(), brain.project.weight)[0]
+        apart += torch.autograd.grad(logits(alone).square().sum(), brain.network.project.weight)[0]
     torch.testing.assert_close(whole, apart, rtol=1e-8, atol=1e-9)
 
 
-def row_of(state: Any, row: int) -> Any:
-    """Take one row of a state, whatever its nesting."""
-    if isinstance(state, Tensor):
-        return state[row : row + 1]
-    if not isinstance(state, tuple):
-        return state
-    parts = [row_of(part, row) for part in state]
-    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+def row_of(state: BrainState | None, row: int) -> BrainState | None:
+    return None if state is None else state.rows(slice(row, row + 1))
 
 
 def test_a_row_of_length_zero_keeps_its_state() -> None:
@@ -122,7 +136,7 @@ def test_a_row_of_length_zero_keeps_its_state() -> None:
 def test_every_parameter_learns() -> None:
     brain = small_brain()
     output = brain(**life(3, 6))
-    (output.logits.square().sum() + output.value.square().sum()).backward()
+    (logits(output).square().sum() + output.value.square().sum()).backward()
     still = [name for name, parameter in brain.named_parameters() if parameter.grad is None or not parameter.grad.any()]
     assert still == []
 
@@ -138,7 +152,7 @@ def test_a_new_turn_keeps_what_was_learned_and_forgets_what_was_asked() -> None:
     brain = small_brain()
     state = brain(**life(2, 5)).state
     turn = state.next_turn()
-    torch.testing.assert_close(turn.blocks, state.blocks)
+    torch.testing.assert_close(turn.network, state.network)
     assert all((part == 0).all() for part in turn.reading)
 
 
@@ -162,8 +176,8 @@ def test_training_goes_on_after_inference_at_the_same_length() -> None:
     brain, lived = small_brain(chunk=37), life(2, 37)
     with torch.inference_mode():
         brain(**lived, lengths=torch.tensor([37, 12]), state=brain.initial_state(2))
-    brain(**lived, lengths=torch.tensor([37, 12]), state=brain.initial_state(2)).logits.sum().backward()
-    assert brain.project.weight.grad is not None
+    logits(brain(**lived, lengths=torch.tensor([37, 12]), state=brain.initial_state(2))).sum().backward()
+    assert brain.network.project.weight.grad is not None
 
 
 @pytest.mark.parametrize("ablated", CHANNELS)
@@ -175,7 +189,7 @@ def test_an_ablation_freezes_the_channel_it_names_in_every_block_and_no_other(ab
         cut = brain(**lived)
         brain.set_ablation([])
         again = brain(**lived)
-    assert not torch.allclose(cut.logits, whole.logits)
+    assert not torch.allclose(logits(cut), logits(whole))
     assert_same(again, whole)
     before, after, _ = recording.calls(0)
     for channel in CHANNELS:
@@ -186,24 +200,6 @@ def test_an_ablation_freezes_the_channel_it_names_in_every_block_and_no_other(ab
     assert torch.equal(after.dopamine, before.dopamine) == (ablated != "dopamine")
 
 
-def test_each_ablation_acts_on_its_own_part_of_a_block() -> None:
-    brain, lived = small_brain(blocks=1), life(2, 6)
-    whole = brain(**lived).state.blocks[0]
-    changed: dict[Channel, tuple[bool, bool, bool]] = {}
-    for channel in CHANNELS:
-        brain.set_ablation([channel])
-        state = brain(**lived).state.blocks[0]
-        changed[channel] = (
-            not torch.allclose(state.neuron, whole.neuron),
-            not torch.allclose(state.synapses.eligibility, whole.synapses.eligibility),
-            not torch.allclose(state.synapses.plastic, whole.synapses.plastic),
-        )
-    assert changed["dopamine"] == (False, False, True)
-    assert changed["serotonin"] == (False, False, True)
-    assert changed["acetylcholine"] == (True, True, True)
-    assert changed["noradrenaline"] == (True, True, True)
-
-
 def test_a_recording_joins_calls_and_ends_with_its_block() -> None:
     brain = small_brain()
     state = brain.initial_state(2)
@@ -211,8 +207,8 @@ def test_a_recording_joins_calls_and_ends_with_its_block() -> None:
         state = brain(**life(2, 4), state=state).state
         brain.step(life(2, 1)["inputs"][:, 0], state)
     brain(**life(2, 4))
-    assert recording.course(1).tonic.shape == (2, 5, 4)
-    assert recording.course(1).dopamine.shape == (2, 5, 2)
+    assert recording.course(1).tonic.shape == (5, 2, 4)
+    assert recording.course(1).dopamine.shape == (5, 2, 2)
 
 
 def test_an_empty_recording_says_so() -> None:
@@ -229,12 +225,12 @@ def test_tokens_stand_for_the_rows_of_the_table_that_was_handed_in() -> None:
     assert_same(brain(tokens), brain(table[tokens]))
     assert "embedding" not in brain.state_dict()
     padded = torch.tensor([[3, 1, -100]])
-    torch.testing.assert_close(brain(padded, lengths=torch.tensor([2])).logits, brain(padded[:, :2]).logits)
+    torch.testing.assert_close(logits(brain(padded, lengths=torch.tensor([2]))), logits(brain(padded[:, :2])))
 
 
 def test_a_brain_can_learn_its_own_embedding() -> None:
-    brain = Brain(BrainConfig(input_size=6, choices=2, vocabulary=20, width=8, heads=2, head_size=4))
-    brain(torch.tensor([[3, 1, 4]])).logits.sum().backward()
+    brain = Brain(BrainConfig(input_size=6, answer=Choice(options=2), vocabulary=20, width=8, heads=2))
+    logits(brain(torch.tensor([[3, 1, 4]]))).sum().backward()
     assert brain.tokens is not None
     assert brain.tokens.weight.grad is not None
     with pytest.raises(ArgumentError, match="not both"):
@@ -259,6 +255,50 @@ def test_what_does_not_fit_is_refused_with_what_would(inputs: Tensor, lengths: T
 def test_a_reward_of_another_shape_is_refused() -> None:
     with pytest.raises(ArgumentError, match=r"must have shape \[2, 4\] or \[2\]"):
         small_brain()(life(2, 4)["inputs"], reward=torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("ablation", ABLATIONS)
+def test_whatever_is_ablated_the_configuration_says_so_and_builds_the_same(ablation: Ablation) -> None:
+    lived, later, built = life(2, 6), small_brain(), small_brain(ablate=(ablation,))
+    later.set_ablation([ablation])
+    assert later.config == built.config
+    assert_same(later(**lived), built(**lived))
+
+
+def test_a_state_is_taken_apart_and_put_together_by_rows_and_by_names() -> None:
+    brain = small_brain()
+    state = brain(**life(3, 5)).state
+    torch.testing.assert_close(state.rows(torch.tensor([2, 0])).rows(slice(0, 1)), state.rows(slice(2, 3)), rtol=0, atol=0)
+    begun = state.replace_rows(torch.tensor([False, True, False]), brain.initial_state(3))
+    torch.testing.assert_close(begun.rows(slice(1, 2)), brain.initial_state(1), rtol=0, atol=0)
+    torch.testing.assert_close(begun.rows(slice(2, 3)), state.rows(slice(2, 3)), rtol=0, atol=0)
+    assert set(state.tensors()) >= {"network.blocks.1.synapses.plastic", "reading.total", "reading.weight", "reading.last"}
+    torch.testing.assert_close(brain.initial_state(3).filled(state.tensors()), state, rtol=0, atol=0)
+    with pytest.raises(ArgumentError, match=r"reading\.last.* absent"):
+        state.filled({name: part for name, part in state.tensors().items() if name != "reading.last"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"), [({"heads": 3}, "cannot be shared equally by 3 heads"), ({"ablate": ("hunger",)}, "ablate")]
+)
+def test_a_configuration_that_cannot_be_built_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        BrainConfig(input_size=6, answer=Choice(options=3), width=8, **changes)
+
+
+def test_a_configuration_reaches_the_network() -> None:
+    config = BrainConfig(input_size=6, answer=Choice(options=3), width=8, blocks=2, heads=2, key_size=3, expansion=1, chunk=7)
+    brain = Brain(config)
+    block = brain.network.blocks()[1]
+    assert (block.heads, block.key_size, block.expansion, block.chunk) == (2, 3, 1, 7)
+    assert brain.initial_state(1).network.blocks[0].synapses.plastic.shape == (1, 2, 4, 3)
+
+
+def test_a_state_is_detached_and_converted_whole() -> None:
+    state = small_brain()(**life(2, 5)).state
+    assert any(part.requires_grad for part in state.tensors().values())
+    assert not any(part.requires_grad for part in state.detach().tensors().values())
+    assert {part.dtype for part in state.to(torch.float32).tensors().values()} == {torch.float32}
 
 
 def test_matrices_decay_and_nothing_else_does() -> None:

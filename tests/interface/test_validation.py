@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from llm_brain.backends import Request
-from llm_brain.brain import Brain, BrainConfig
+from llm_brain.brain import Brain, BrainConfig, Choice
 from llm_brain.errors import ArgumentError, BackendError, DataError
 from llm_brain.interface import (
     FeedbackWarning,
@@ -110,7 +110,7 @@ def test_validation_leaves_the_network_as_it_was() -> None:
 
 
 def test_a_brain_is_a_network_like_any_other() -> None:
-    brain = Brain(BrainConfig(input_size=SIZE, choices=2, width=8, heads=1, head_size=4))
+    brain = Brain(BrainConfig(input_size=SIZE, answer=Choice(options=2), width=8, heads=1))
     interface = judged_by(right, outputs=COLOURS)
     average, _ = interface.validate_with_llm(brain, PROMPTS, encode=lambda texts: interface.vectors.sequences(texts, 4))
     assert average in (pytest.approx(1 / 3), pytest.approx(2 / 3), 0.0, 1.0)

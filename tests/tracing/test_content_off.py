@@ -24,7 +24,7 @@ from tokenizers.models import WordLevel
 from llm_brain import llm_function
 from llm_brain.backends import Message, Request, TracedBackend
 from llm_brain.backends.openai.backend import OpenAIBackend
-from llm_brain.brain import Brain, BrainConfig
+from llm_brain.brain import Brain, BrainConfig, Choice
 from llm_brain.errors import LLMBrainError
 from llm_brain.interface import Labels
 from llm_brain.optimize import LLMOptimizer
@@ -153,7 +153,7 @@ def train_a_network() -> None:
 def train_a_brain(folder: Path) -> None:
     words = Tokenizer(WordLevel({"?": 0, "good": 1, "binturong": 2}, unk_token="?"))
     reader = TokenReader(words, torch.eye(3))
-    brain = Brain(BrainConfig(input_size=3, choices=2, width=8, heads=1, head_size=4), embedding=reader.table)
+    brain = Brain(BrainConfig(input_size=3, answer=Choice(options=2), width=8, heads=1), embedding=reader.table)
     lesson = Lesson(
         pairs=[Pair("good", 0, (0.9, 0.1), "labelled"), Pair("binturong", 1, (0.1, 0.9), "labelled")],
         prompts=["good binturong"],

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from llm_brain.brain import Brain, BrainConfig
+from llm_brain.brain import Brain, BrainConfig, Choice
 from llm_brain.training import Lesson, Pair, TokenReader
 
 WORDS = ["?", "the", "it", "film", "good", "great", "bad", "awful"]
@@ -37,7 +37,7 @@ def reader() -> TokenReader:
 def new_brain(reader: TokenReader) -> Callable[[], Brain]:
     def build() -> Brain:
         torch.manual_seed(0)
-        return Brain(BrainConfig(input_size=8, choices=2, width=16, heads=2, head_size=4, dropout=0.1), embedding=reader.table)
+        return Brain(BrainConfig(input_size=8, answer=Choice(options=2), width=16, heads=2, dropout=0.1), embedding=reader.table)
 
     return build
 

@@ -9,10 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from llm_brain.brain import Brain
+from llm_brain.brain import Brain, pad
 from llm_brain.errors import WeightsError
 from llm_brain.training import RunningAverage, TokenReader, predict
-from llm_brain.training.reading import pad
 
 
 def test_the_average_of_weights_that_stand_still_is_these_weights() -> None:
@@ -76,7 +75,7 @@ def test_answers_do_not_depend_on_the_batch(reader: TokenReader, new_brain: Call
 
 @pytest.fixture
 def folder(tmp_path: Path, reader: TokenReader) -> Path:
-    reader.tokenizer.save(str(tmp_path / "tokenizer.json"))
+    reader.codec.tokenizer.save(str(tmp_path / "tokenizer.json"))
     save_file({"model.embed_tokens.weight": reader.table.to(torch.bfloat16)}, tmp_path / "model.safetensors")
     return tmp_path
 

@@ -103,7 +103,7 @@ def test_a_finished_training_is_not_run_again(new_brain: NewBrain, reader: Token
 
 
 def changed_table(reader: TokenReader) -> TokenReader:
-    return TokenReader(reader.tokenizer, reader.table + 1)
+    return TokenReader(reader.codec.tokenizer, reader.table + 1)
 
 
 def test_other_settings_pairs_or_embeddings_begin_anew(
@@ -187,8 +187,8 @@ def with_feedback(
 def test_evaluations_alone_raise_the_reward(new_brain: NewBrain, reader: TokenReader, lesson: Lesson, tmp_path: Path) -> None:
     result = with_feedback(4.0, new_brain, reader, lesson, tmp_path / "on", entropy_bonus=0.0)
     rewards = [epoch["reward"] for epoch in result.history if "reward" in epoch]
-    assert rewards[0] < 0.7
-    assert rewards[-1] > 0.8
+    assert rewards[0] < 0.8
+    assert rewards[-1] > 0.9
     assert result.score > 0.8
     assert "reward" not in with_feedback(0.0, new_brain, reader, lesson, tmp_path / "off").history[-1]
 
@@ -233,11 +233,11 @@ import torch
 torch.set_num_threads(1)
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
-from llm_brain.brain import Brain, BrainConfig
+from llm_brain.brain import Brain, BrainConfig, Choice
 from llm_brain.training import Lesson, Pair, TokenReader, TrainingSettings, train
 reader = TokenReader(Tokenizer(WordLevel({"?": 0, "good": 1, "bad": 2}, unk_token="?")), torch.eye(3))
 torch.manual_seed(0)
-brain = Brain(BrainConfig(input_size=3, choices=2, width=8, heads=1, head_size=4), embedding=reader.table)
+brain = Brain(BrainConfig(input_size=3, answer=Choice(options=2), width=8, heads=1), embedding=reader.table)
 pairs = [Pair(text, index, (0.9, 0.1)[:: 1 - 2 * index], "labelled") for index, text in enumerate(["good", "bad"])]
 lesson = Lesson(pairs, [], ["good"], lambda prompt, answer: 1.0, lambda answers: 1.0 / (1 + len(answers)))
 settings = TrainingSettings(epochs=40, validate_every=1, patience=100, feedback_weight=0.0)

@@ -4,21 +4,31 @@ import json
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pytest
+import torch
+from pydantic import BaseModel, Field
 
-from llm_brain.brain import Brain, save_brain
+from llm_brain.brain import Brain, BrainConfig, save_brain
 from llm_brain.errors import CheckpointError, DefinitionError
 from llm_brain.strategy import Details, llm_strategy
-from llm_brain.training import Student, TokenReader, predict
+from llm_brain.training import Student, TokenReader, answer_for, predict
 
 NewBrain = Callable[[], Brain]
+Mood = Literal["happy", "unhappy"]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Feeling(Enum):
     HAPPY = "happy"
     UNHAPPY = "unhappy"
+
+
+class Review(BaseModel):
+    mood: Mood
+    stars: int = Field(ge=1, le=5)
+    title: str
 
 
 @llm_strategy("local")
@@ -41,6 +51,14 @@ class Critic:
         """Tell the feeling."""
         raise NotImplementedError
 
+    def share(self, message: str) -> Share:
+        """Tell how much of it is praise."""
+        raise NotImplementedError
+
+    def review(self, message: str) -> Review:
+        """Sort it."""
+        raise NotImplementedError
+
     def compare(self, one: str, other: str) -> bool:
         """Tell whether the one is better."""
         raise NotImplementedError
@@ -52,13 +70,13 @@ def implemented_by(student: Student) -> Any:
 
 @pytest.fixture
 def student(new_brain: NewBrain, reader: TokenReader) -> Student:
-    return Student(new_brain(), reader, "Critic.mood", ["happy", "unhappy"])
+    return Student(new_brain(), reader, "Critic.mood", Mood)
 
 
 def test_a_student_implements_the_function_it_was_taught(student: Student, reader: TokenReader) -> None:
     texts = ["the good film", "awful", "", "words that nobody knows", "\ud800"]
     critic = implemented_by(student)
-    expected = [student.options[answer] for answer in predict(student.brain, reader, texts)]
+    expected = [get_args(Mood)[answer] for answer in predict(student.brain, reader, texts)]
     assert [critic.mood(text) for text in texts] == expected
     assert critic.mood.map(texts) == expected
 
@@ -76,15 +94,15 @@ def test_it_refuses_a_function_that_it_was_not_taught(name: str, student: Studen
         getattr(implemented_by(student), name)("good")
 
 
-@pytest.mark.parametrize("options", [["unhappy", "happy"], ["happy", "sad"], [True, False]])
-def test_it_refuses_other_answers_or_another_order_of_them(options: list[Any], new_brain: NewBrain, reader: TokenReader) -> None:
+@pytest.mark.parametrize("returns", [Literal["unhappy", "happy"], Literal["happy", "sad"], bool])
+def test_it_refuses_other_answers_or_another_order_of_them(returns: Any, new_brain: NewBrain, reader: TokenReader) -> None:
     with pytest.raises(DefinitionError, match="cannot implement it with the answers"):
-        implemented_by(Student(new_brain(), reader, "Critic.mood", options)).mood("good")
+        implemented_by(Student(new_brain(), reader, "Critic.mood", returns)).mood("good")
 
 
 def test_it_refuses_a_function_of_two_texts(new_brain: NewBrain, reader: TokenReader) -> None:
     with pytest.raises(DefinitionError, match="other parameters than one text"):
-        implemented_by(Student(new_brain(), reader, "Critic.compare", [True, False])).compare("good", "bad")
+        implemented_by(Student(new_brain(), reader, "Critic.compare", bool)).compare("good", "bad")
 
 
 def test_it_refuses_an_object_with_a_state(student: Student) -> None:
@@ -95,31 +113,40 @@ def test_it_refuses_an_object_with_a_state(student: Student) -> None:
 
 
 def test_a_brain_has_one_output_for_each_option(new_brain: NewBrain, reader: TokenReader) -> None:
-    with pytest.raises(DefinitionError, match="chooses between 2 answers"):
-        Student(new_brain(), reader, "Critic.mood", ["happy", "unhappy", "neither"])
+    with pytest.raises(DefinitionError, match=r"the brain answers with Choice\(.*options=2\)"):
+        Student(new_brain(), reader, "Critic.mood", Literal["happy", "unhappy", "neither"])
 
 
 def test_a_student_that_was_saved_answers_as_before(student: Student, reader: TokenReader, tmp_path: Path) -> None:
     student.save(tmp_path)
-    loaded = Student.load(tmp_path, reader)
+    loaded = Student.load(tmp_path, reader, Mood)
     before, after = (implemented_by(one).mood.with_details("the awful film") for one in (student, loaded))
     assert (after.value, after.probabilities) == (before.value, before.probabilities)
 
 
 def test_the_options_of_an_enum_come_back_as_its_members(new_brain: NewBrain, reader: TokenReader, tmp_path: Path) -> None:
-    Student(new_brain(), reader, "Critic.feeling", list(Feeling)).save(tmp_path)
-    assert isinstance(implemented_by(Student.load(tmp_path, reader)).feeling("good"), Feeling)
+    Student(new_brain(), reader, "Critic.feeling", Feeling).save(tmp_path)
+    assert isinstance(implemented_by(Student.load(tmp_path, reader, Feeling)).feeling("good"), Feeling)
 
 
 def test_a_folder_without_a_student_is_a_checkpoint_error(new_brain: NewBrain, reader: TokenReader, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no brain in"):
-        Student.load(tmp_path / "none", reader)
+        Student.load(tmp_path / "none", reader, Mood)
     save_brain(new_brain(), tmp_path)
     with pytest.raises(CheckpointError, match="implements no function"):
-        Student.load(tmp_path, reader)
-    save_brain(new_brain(), tmp_path, {"function": "Critic.mood", "options": ["happy"]})
+        Student.load(tmp_path, reader, Mood)
+    save_brain(new_brain(), tmp_path, {"function": "Critic.mood"})
     with pytest.raises(CheckpointError, match="implements no function"):
-        Student.load(tmp_path, reader)
+        Student.load(tmp_path, reader, Mood)
+
+
+@pytest.mark.parametrize("returns", [Literal["unhappy", "happy"], bool, Literal["happy", "unhappy", "neither"], str, list[str]])
+def test_a_student_of_other_answers_is_a_checkpoint_error(
+    returns: Any, student: Student, reader: TokenReader, tmp_path: Path
+) -> None:
+    student.save(tmp_path)
+    with pytest.raises(CheckpointError, match=r"gives the answers|does not fit"):
+        Student.load(tmp_path, reader, returns)
 
 
 def test_a_damaged_student_and_one_of_another_table_are_checkpoint_errors(
@@ -127,8 +154,20 @@ def test_a_damaged_student_and_one_of_another_table_are_checkpoint_errors(
 ) -> None:
     student.save(tmp_path)
     with pytest.raises(CheckpointError, match="another embedding table"):
-        Student.load(tmp_path, TokenReader(reader.tokenizer, reader.table + 1))
+        Student.load(tmp_path, TokenReader(reader.codec.tokenizer, reader.table + 1), Mood)
     manifest = json.loads((tmp_path / "brain.json").read_text())
     (tmp_path / manifest["weights"]).write_bytes(b"")
     with pytest.raises(CheckpointError, match="damaged"):
-        Student.load(tmp_path, reader)
+        Student.load(tmp_path, reader, Mood)
+
+
+@pytest.mark.parametrize(("name", "returns"), [("summary", str), ("share", Share), ("review", Review)])
+def test_a_student_answers_with_the_type_of_its_function(name: str, returns: Any, reader: TokenReader, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = BrainConfig(input_size=8, answer=answer_for(returns, longest=6).answer, width=16, heads=2)
+    Student(Brain(config, embedding=reader.table), reader, f"Critic.{name}", returns).save(tmp_path)
+    student = Student.load(tmp_path, reader, returns)
+    details = getattr(implemented_by(student), name).with_details("the good film")
+    kind = get_args(returns)[0] if returns is Share else returns
+    assert isinstance(details.value, kind)
+    assert not details.probabilities

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from llm_brain.brain.modulators import CHANNELS, Modulators, ModulatorSignals
+from llm_brain.brain.layers.modulators import CHANNELS, Modulators, ModulatorSignals
+from llm_brain.errors import ArgumentError
 
 
 class Recording:
@@ -19,9 +20,9 @@ class Recording:
         >>> modulators = Modulators(heads=2)
         >>> with record_modulators([modulators]) as recording:
         ...     for _ in range(3):
-        ...         _ = modulators(torch.zeros(1, 5, 4), torch.zeros(1, 5, 2))
+        ...         _ = modulators(torch.zeros(5, 1, 4), torch.zeros(5, 1, 2))
         >>> recording.course(0).tonic.shape
-        torch.Size([1, 15, 4])
+        torch.Size([15, 1, 4])
     """
 
     def __init__(self, blocks: int) -> None:
@@ -35,16 +36,16 @@ class Recording:
         """Give the signals of a block over all recorded calls, joined along time.
 
         Raises:
-            ValueError: Nothing was recorded, or the recorded calls had different batch sizes.
+            ArgumentError: Nothing was recorded, or the recorded calls had different batch sizes.
         """
         calls = self._courses[block]
         if not calls:
             message = "nothing was recorded: call the brain inside the `with` block"
-            raise ValueError(message)
-        if len({call.tonic.shape[0] for call in calls}) > 1:
+            raise ArgumentError(message)
+        if len({call.tonic.shape[1] for call in calls}) > 1:
             message = "the recorded calls had different batch sizes: take them one by one from `calls`"
-            raise ValueError(message)
-        return ModulatorSignals(*(torch.cat(parts, dim=1) for parts in zip(*calls, strict=True)))
+            raise ArgumentError(message)
+        return ModulatorSignals(*(torch.cat(parts, dim=0) for parts in zip(*calls, strict=True)))
 
     def levels(self, block: int = 0) -> dict[str, float]:
         """Give each modulator's tonic level, averaged over all steps of all calls, padding included; nothing where there is none.

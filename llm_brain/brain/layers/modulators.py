@@ -20,9 +20,9 @@ from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from llm_brain.brain.recurrences import leaky_average
+from llm_brain.brain.equations.recurrences import leaky_average
+from llm_brain.errors import ArgumentError
 
 Channel = Literal["dopamine", "acetylcholine", "noradrenaline", "serotonin"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
@@ -40,20 +40,20 @@ class ModulatorSignals(NamedTuple):
     """What the modulators say at each step: the time courses that the neuron and the synapses obey.
 
     Attributes:
-        tonic: Levels between 0 and 1 in the order of `CHANNELS`, `[B, T, 4]`.
-        dopamine: m, signed, between -1 and 1, `[B, T, H]`.
+        tonic: Levels between 0 and 1 in the order of `CHANNELS`, `[T, B, 4]`.
+        dopamine: m, signed, between -1 and 1, `[T, B, H]`.
 
     Example:
         >>> import torch
-        >>> ModulatorSignals(torch.full((1, 5, 4), 0.5), torch.zeros(1, 5, 2)).channel("serotonin").shape
-        torch.Size([1, 5, 1])
+        >>> ModulatorSignals(torch.full((5, 1, 4), 0.5), torch.zeros(5, 1, 2)).channel("serotonin").shape
+        torch.Size([5, 1, 1])
     """
 
     tonic: Tensor
     dopamine: Tensor
 
     def channel(self, name: Channel) -> Tensor:
-        """Take the tonic level of one channel, `[B, T, 1]`."""
+        """Take the tonic level of one channel, `[T, B, 1]`."""
         at = CHANNELS.index(name)
         return self.tonic[..., at : at + 1]
 
@@ -72,9 +72,9 @@ class Modulators(nn.Module):
     Example:
         >>> import torch
         >>> modulators = Modulators(heads=2)
-        >>> signals, last = modulators(torch.zeros(1, 6, 4), torch.zeros(1, 6, 2))
+        >>> signals, last = modulators(torch.zeros(6, 1, 4), torch.zeros(6, 1, 2))
         >>> signals.tonic.shape, signals.dopamine.shape, last.shape
-        (torch.Size([1, 6, 4]), torch.Size([1, 6, 2]), torch.Size([1, 4]))
+        (torch.Size([6, 1, 4]), torch.Size([6, 1, 2]), torch.Size([1, 4]))
     """
 
     frozen: Tensor
@@ -105,7 +105,7 @@ class Modulators(nn.Module):
         unknown = sorted(self.ablated.difference(CHANNELS))
         if unknown:
             message = f"no modulator is called {unknown[0]!r}: choose from {', '.join(CHANNELS)}"
-            raise ValueError(message)
+            raise ArgumentError(message)
         self.frozen = torch.tensor([channel in self.ablated for channel in CHANNELS], device=self.retention_logit.device)
 
     def resting(self, batch: int) -> Tensor:
@@ -130,11 +130,11 @@ class Modulators(nn.Module):
         """Compute the signals of every step, and the tonic levels after each row's last one.
 
         Args:
-            drive: `W_n u + b`, `[B, T, 4]`.
-            dopamine: `W_m u + b_m`, `[B, T, H]`.
+            drive: `W_n u + b`, `[T, B, 4]`.
+            dopamine: `W_m u + b_m`, `[T, B, H]`.
             initial: Tonic levels before the first step, `[B, 4]`; resting when omitted.
-            reward: What was received just before each step, `[B, T]`.
-            prediction_error: What was recorded just before each step, `[B, T]`.
+            reward: What was received just before each step, `[T, B]`.
+            prediction_error: What was recorded just before each step, `[T, B]`.
             lengths: Real steps of each row, `[B]`.
 
         Returns:
@@ -148,7 +148,7 @@ class Modulators(nn.Module):
         # Averaged as a deviation from rest, so that a fresh start has nothing to carry in.
         deviation = leaky_average(
             drive.sigmoid() - RESTING_LEVEL,
-            functional.logsigmoid(self.retention_logit),
+            self.retention_logit.sigmoid(),
             None if initial is None else initial - RESTING_LEVEL,
             chunk=self.chunk,
         )
@@ -163,10 +163,10 @@ class Modulators(nn.Module):
 
     def _last(self, tonic: Tensor, initial: Tensor | None, lengths: Tensor | None) -> Tensor:
         if lengths is None:
-            return tonic[:, -1]
-        before = self.resting(tonic.shape[0]) if initial is None else initial
-        at = (lengths - 1).clamp(min=0)[:, None, None].expand(-1, 1, len(CHANNELS))
-        return torch.where(lengths[:, None] > 0, tonic.gather(1, at).squeeze(1), before)
+            return tonic[-1].clone()
+        before = self.resting(tonic.shape[1]) if initial is None else initial
+        at = (lengths.long() - 1).clamp(min=0)[None, :, None].expand(1, -1, len(CHANNELS))
+        return torch.where(lengths[:, None] > 0, tonic.gather(0, at).squeeze(0), before)
 
 
 def initial_dopamine_bias() -> float:
