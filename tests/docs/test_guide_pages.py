@@ -14,7 +14,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide"
-PAGES = ["typed-functions.md", "hosted-models.md", "local-models.md", "budgets.md", "caching.md", "faults.md", "traces.md"]
+PAGES = [
+    "typed-functions.md",
+    "hosted-models.md",
+    "local-models.md",
+    "budgets.md",
+    "caching.md",
+    "faults.md",
+    "traces.md",
+    "brain.md",
+    "plastic-rnn.md",
+]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
