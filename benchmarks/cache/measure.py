@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import tempfile
@@ -11,38 +10,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from benchmarks.cache.rows import Row
 from benchmarks.reports import ROOT
+from benchmarks.workers import Worker
 
 THREADS = 16
 Measures = dict[str, list[float]]
 
 
-class Worker:
-    """A row's process, which takes orders."""
-
-    def __init__(self, row: Row, process: subprocess.Popen[str], complaints: IO[str]) -> None:
-        self._row = row
-        self._process = process
-        self._complaints = complaints
-
-    def begin(self, **order: Any) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # then there is no result either
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-
-    def result(self) -> Any:
-        """Wait for the result of what was begun. Fails loudly where the row failed."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self._complaints.seek(0)
-            message = f"{self._row.title} failed:\n{self._complaints.read()[-4000:]}"
-            raise SystemExit(message)
-        return json.loads(line)
+class Asker(Worker):
+    """A row's process, which asks for values."""
 
     def ask(self, first: int, count: int, *, new: bool, threads: int = 1) -> dict[str, float]:
         self.begin(do="ask", first=first, count=count, new=new, threads=threads, insist=False)
@@ -64,7 +43,7 @@ class Bench:
         self.calls = calls
         self.results: dict[str, Measures] = {row.name: {} for row in rows}
         self._running = ExitStack()
-        self._workers: dict[str, tuple[Worker, Worker]] = {}
+        self._workers: dict[str, tuple[Asker, Asker]] = {}
         self._next = 0
 
     def __enter__(self) -> Self:
@@ -96,7 +75,7 @@ class Bench:
                 self.results[row.name].setdefault(name, []).append(value)
         self._next += 2 * self.calls
 
-    def _measured(self, one: Worker, other: Worker) -> Iterator[tuple[str, float]]:
+    def _measured(self, one: Asker, other: Asker) -> Iterator[tuple[str, float]]:
         calls, half = self.calls, self.calls // 2
         hit = one.ask(0, calls, new=False)
         yield "hit_cpu_microseconds", hit["cpu_microseconds"]
@@ -119,7 +98,7 @@ class Bench:
 
 
 @contextmanager
-def working(row: Row, folder: Path) -> Iterator[Worker]:
+def working(row: Row, folder: Path) -> Iterator[Asker]:
     """Run a row's process; its standard input's end is its own."""
     command = [str(row.python), "-m", f"{__package__}.worker", row.name, str(folder)]
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
@@ -130,7 +109,7 @@ def working(row: Row, folder: Path) -> Iterator[Worker]:
         subprocess.Popen(command, cwd=ROOT, env=variables, stderr=complaints, **pipes) as process,
     ):
         try:
-            yield Worker(row, process, complaints)
+            yield Asker(row.title, process, complaints)
         finally:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):

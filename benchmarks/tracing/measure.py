@@ -12,38 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from benchmarks.reports import ROOT
 from benchmarks.tracing.call import Call
 from benchmarks.tracing.peers.llm_brain.recorder import Recorder
 from benchmarks.tracing.rows import Row
+from benchmarks.workers import Worker
 
 Measures = dict[str, list[float]]
 BLOCK = 1_000
-
-
-class Worker:
-    """A row's process, which takes orders."""
-
-    def __init__(self, row: Row, process: subprocess.Popen[str], complaints: IO[str]) -> None:
-        self._row = row
-        self._process = process
-        self._complaints = complaints
-
-    def obey(self, **order: Any) -> Any:
-        """Give an order and wait for its result. Fails loudly where the row failed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # then there is no result either
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            self._complaints.seek(0)
-            message = f"{self._row.title} failed:\n{self._complaints.read()[-4000:]}"
-            raise SystemExit(message)
-        return json.loads(line)
 
 
 class Bench:
@@ -102,7 +80,7 @@ def working(row: Row, folder: Path) -> Iterator[Worker]:
         subprocess.Popen(command, cwd=ROOT, env=variables, stderr=complaints, **pipes) as process,
     ):
         try:
-            yield Worker(row, process, complaints)
+            yield Worker(row.title, process, complaints)
         finally:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):

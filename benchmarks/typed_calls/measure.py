@@ -14,8 +14,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from benchmarks.typed_calls.processes import Server, Worker, processor_seconds, serving, working
+from benchmarks.typed_calls.processes import Server, arguments_of, processor_seconds, serving, working
 from benchmarks.typed_calls.rows import Row
+from benchmarks.workers import Worker
 
 IN_FLIGHT = 200
 LATENCY_MS = 50
@@ -54,8 +55,8 @@ class Bench:
     def check(self, row: Row) -> dict[str, str]:
         """See that a row answers rightly, asks the server each time, and reaches no other address; give its versions."""
         with working(row, self._server.url(row)) as worker:
-            made: int = worker.ask(do="check")["calls"]
-            versions: dict[str, str] = worker.ask(do="versions", packages=row.packages)
+            made: int = worker.obey(do="check")["calls"]
+            versions: dict[str, str] = worker.obey(do="versions", packages=row.packages)
         self._count(row, made)
         return versions
 
@@ -63,8 +64,8 @@ class Bench:
         """Start a row's two processes, and let them make their first calls."""
         self._one_by_one[row.name] = self._running.enter_context(working(row, self._server.url(row)))
         self._together[row.name] = self._running.enter_context(working(row, self._server.url(row, LATENCY_MS)))
-        self._one_by_one[row.name].ask(do="sequential", calls=WARM_UP)
-        self._together[row.name].ask(do="in_flight", calls=IN_FLIGHT)
+        self._one_by_one[row.name].obey(do="sequential", calls=WARM_UP)
+        self._together[row.name].obey(do="in_flight", calls=IN_FLIGHT)
         self._count(row, WARM_UP + IN_FLIGHT)
 
     def round(self, done: Callable[[Row], None]) -> None:
@@ -77,12 +78,12 @@ class Bench:
     def _calls(self, row: Row) -> Iterator[tuple[str, float]]:
         one_by_one, together = self._one_by_one[row.name], self._together[row.name]
         # Idle connections may have been closed since this row's last turn, so both begin with calls that do not count.
-        one_by_one.ask(do="sequential", calls=WARM_UP)
-        found = one_by_one.ask(do="sequential", calls=self.calls)
+        one_by_one.obey(do="sequential", calls=WARM_UP)
+        found = one_by_one.obey(do="sequential", calls=self.calls)
         yield "sequential_cpu_microseconds", found["microseconds"]
         yield "sequential_wall_microseconds", found["wall_seconds"] / self.calls * 1e6
-        together.ask(do="in_flight", calls=IN_FLIGHT)
-        batches = [together.ask(do="in_flight", calls=IN_FLIGHT) for _ in range(BATCHES)]
+        together.obey(do="in_flight", calls=IN_FLIGHT)
+        batches = [together.obey(do="in_flight", calls=IN_FLIGHT) for _ in range(BATCHES)]
         yield "in_flight_cpu_microseconds", statistics.fmean(batch["microseconds"] for batch in batches)
         yield "in_flight_wall_seconds", statistics.fmean(batch["wall_seconds"] for batch in batches)
         self._count(row, WARM_UP + self.calls + (1 + BATCHES) * IN_FLIGHT)
@@ -93,7 +94,7 @@ class Bench:
         bare = processor_seconds(row, url, "-c", "import os; os._exit(0)")
         yield "import_cpu_seconds", processor_seconds(row, url, "-c", f"import os; {row.imported}; os._exit(0)") - bare
         order = json.dumps({"do": "sequential", "calls": 1}).encode()
-        yield "first_value_cpu_seconds", processor_seconds(row, url, *Worker.arguments(row), given=order) - bare
+        yield "first_value_cpu_seconds", processor_seconds(row, url, *arguments_of(row), given=order) - bare
         self._count(row, 1)
 
     def _count(self, row: Row, calls: int) -> None:

@@ -11,9 +11,10 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 
 from benchmarks.typed_calls.rows import FOLDER, Row
+from benchmarks.workers import Worker
 
 ROOT = FOLDER.parent.parent
 # Nothing may leave the machine, and no table of prices is to be fetched.
@@ -43,33 +44,6 @@ class Server:
         return counted
 
 
-class Worker:
-    """A row's process, which takes orders."""
-
-    def __init__(self, row: Row, process: subprocess.Popen[str], complaints: IO[str]) -> None:
-        self._row = row
-        self._process = process
-        self._complaints = complaints
-
-    @staticmethod
-    def arguments(row: Row) -> tuple[str, ...]:
-        return "-m", f"{__package__}.worker", row.name
-
-    def ask(self, **order: Any) -> Any:
-        """Give an order and wait for its result. Fails loudly where the row failed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # then there is no result either
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            self._complaints.seek(0)
-            message = f"{self._row.title} failed:\n{self._complaints.read()[-4000:]}"
-            raise SystemExit(message)
-        return json.loads(line)
-
-
 @contextmanager
 def serving() -> Iterator[Server]:
     """Run the server."""
@@ -82,10 +56,15 @@ def serving() -> Iterator[Server]:
             process.terminate()
 
 
+def arguments_of(row: Row) -> tuple[str, ...]:
+    """Give what a row's interpreter is told to run."""
+    return "-m", f"{__package__}.worker", row.name
+
+
 @contextmanager
 def working(row: Row, url: str) -> Iterator[Worker]:
     """Run a row's process; its standard input's end is its own."""
-    command = [str(row.python), *Worker.arguments(row)]
+    command = [str(row.python), *arguments_of(row)]
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
         tempfile.TemporaryDirectory() as home,
@@ -93,7 +72,7 @@ def working(row: Row, url: str) -> Iterator[Worker]:
         subprocess.Popen(command, cwd=ROOT, env=variables(row, url, home), stderr=complaints, **pipes) as process,
     ):
         try:
-            yield Worker(row, process, complaints)
+            yield Worker(row.title, process, complaints)
         finally:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from rich.progress import track
 
 from benchmarks.brain.speed.rows import Row
 from benchmarks.reports import ROOT
+from benchmarks.workers import Worker
 
 Measures = dict[str, list[float]]
 
@@ -53,29 +54,6 @@ class Load:
     seconds: float = 1.0
     batch: int = 32
     time: int = 128
-
-
-class Worker:
-    """A row's process, which takes orders."""
-
-    def __init__(self, row: Row, process: subprocess.Popen[str], complaints: IO[str]) -> None:
-        self._row = row
-        self._process = process
-        self._complaints = complaints
-
-    def obey(self, **order: Any) -> Any:
-        """Give an order and wait for its result. Fails loudly where the row failed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # then there is no result either
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            self._complaints.seek(0)
-            message = f"{self._row.title} failed:\n{self._complaints.read()[-4000:]}"
-            raise SystemExit(message)
-        return json.loads(line)
 
 
 class Bench:
@@ -137,7 +115,7 @@ def working(row: Row, place: Place) -> Iterator[Worker]:
         subprocess.Popen(command, cwd=ROOT, env=variables(place.threads), stderr=complaints, **pipes) as process,
     ):
         try:
-            yield Worker(row, process, complaints)
+            yield Worker(row.title, process, complaints)
         finally:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):

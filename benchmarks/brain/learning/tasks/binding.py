@@ -62,4 +62,4 @@ def binding(delay: int, steps: int) -> Supervised:
     )
 
 
-ONE, THREE = binding(1, 400), binding(3, 400)
+ONE, THREE = binding(1, 400), binding(3, 800)
