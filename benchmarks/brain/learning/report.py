@@ -75,8 +75,8 @@ def draw(runs: Sequence[Run], references: Mapping[str, float], path: Path) -> No
     for place in list(places.flat)[len(tasks) :]:
         place.axis("off")
     labels = {label: line for place in places.flat for line, label in zip(*place.get_legend_handles_labels(), strict=True)}
-    figure.legend(labels.values(), labels.keys(), loc="lower center", ncols=len(labels), frameon=False)
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    figure.legend(labels.values(), labels.keys(), loc="lower center", ncols=5, frameon=False)
+    figure.tight_layout(rect=(0, 0.09, 1, 1))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
