@@ -185,9 +185,10 @@ def with_feedback(
 
 
 def test_evaluations_alone_raise_the_reward(new_brain: NewBrain, reader: TokenReader, lesson: Lesson, tmp_path: Path) -> None:
-    result = with_feedback(4.0, new_brain, reader, lesson, tmp_path / "on", entropy_bonus=0.0)
+    # Slowly, so that the first epoch still shows where it began.
+    result = with_feedback(4.0, new_brain, reader, lesson, tmp_path / "on", entropy_bonus=0.0, learning_rate=0.0015)
     rewards = [epoch["reward"] for epoch in result.history if "reward" in epoch]
-    assert rewards[0] < 0.8
+    assert rewards[0] < 0.7
     assert rewards[-1] > 0.9
     assert result.score > 0.8
     assert "reward" not in with_feedback(0.0, new_brain, reader, lesson, tmp_path / "off").history[-1]
