@@ -88,7 +88,7 @@ def test_a_wrong_value_fails() -> None:
 
 def test_a_row_that_fails_says_why(server: Server) -> None:
     with working(row("nobody"), server.url(row("nobody"))) as worker, pytest.raises(SystemExit, match="nobody failed"):
-        worker.ask(do="check")
+        worker.obey(do="check")
 
 
 def test_no_two_messages_are_alike() -> None:
