@@ -79,13 +79,15 @@ clean: ## Remove .venv and everything that was built; the fetched model stays
 	rm -rf $(VENV) site .servers build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# torch comes first and by itself: its exact version is what lets pip take a build that lies at hand.
+# torch comes first and by itself: its exact version is what lets pip take a build that lies at hand. antlr4-python3-runtime,
+# which Hydra needs, has no wheel: it is built before isolation is switched off.
 $(RUNTIME): pyproject.toml constraints.txt
 	@echo "installing llm_brain into $(VENV) (once; some minutes on a fresh machine)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@: > $(VENV)/install.log
 	@$(call pip_install,torch==2.13.0)
 	@$(call pip_install,hatchling editables)
+	@$(call pip_install,antlr4-python3-runtime)
 	@$(call pip_install,--no-build-isolation --editable $(WITH_EXTRAS))
 	@touch $@
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from llm_brain.strategy.selection import use_model as use_model
     from llm_brain.strategy.views import typed as typed
     from llm_brain.tracing.spans import record as record
-    from llm_brain.training.loop import train as train
+    from llm_brain.training.cascade.build import cascade as cascade
+    from llm_brain.training.lesson import teach as teach
     from llm_brain.training.settings import TrainingSettings as TrainingSettings
     from llm_brain.training.student import Student as Student
 
@@ -51,6 +52,7 @@ __getattr__, __dir__, __all__ = attach(
         "Likelihood": "strategy.declarations",
         "Student": "training.student",
         "TrainingSettings": "training.settings",
+        "cascade": "training.cascade.build",
         "examples": "strategy.declarations",
         "llm_explicit_function": "strategy.explicit",
         "llm_function": "strategy.explicit",
@@ -58,7 +60,7 @@ __getattr__, __dir__, __all__ = attach(
         "record": "tracing.spans",
         "sampled": "strategy.declarations",
         "track_hyperparameters": "optimize.hyperparameters",
-        "train": "training.loop",
+        "teach": "training.lesson",
         "typed": "strategy.views",
         "use_model": "strategy.selection",
     },

@@ -20,12 +20,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from examples.mood.interface import MOODS, MoodReader
-from examples.mood.school import FUNCTION, Knobs, brain_config
-from llm_brain import Brain, Student
+from examples.mood.interface import Mood, MoodReader
+from examples.mood.school import BRAIN
+from llm_brain import Student, typed
 from llm_brain.backends import resolve_model
 from llm_brain.backends.embedded import weights_folder
-from llm_brain.training import TokenReader, read_messages
+from llm_brain.training import Subject, TokenReader, read_messages
+from llm_brain.training.lesson import build_brain
 
 ROUNDS = 5
 MESSAGES = 20
@@ -54,8 +55,8 @@ def contenders(messages: list[str]) -> dict[str, Callable[[str], Any]]:
 
     torch.set_num_threads(1)
     tokens = TokenReader.from_folder(weights_folder())
-    brain = Brain(brain_config(tokens, Knobs()), embedding=tokens.table)
-    student = Student(brain, tokens, FUNCTION, MOODS)
+    subject = Subject.of(typed(MoodReader().mood))
+    student = Student(build_brain(subject, tokens, BRAIN), tokens, subject.function.spec.qualified_name, Mood)
     classical = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression())
     classical.fit(messages, [index % 2 for index in range(len(messages))])
     return {

@@ -13,7 +13,6 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +21,32 @@ from rich.console import Console
 from rich.markup import escape
 
 from examples.mood.display import Display
-from examples.mood.interface import MOODS, Mood, MoodReader
+from examples.mood.interface import MOODS
 from examples.mood.results import (
     Summary,
+    accuracies,
     accuracy,
+    agreement,
     baseline_answers,
     confusion,
     print_summary,
     save_summary,
     seconds_a_call,
-    student_reader,
     write_page,
 )
-from examples.mood.school import Knobs, School, TrialResult, open_school, train_student
-from llm_brain import LLMBrainError, LLMOptimizer, Student, TrainingSettings, llm_strategy, record, typed
+from examples.mood.school import Knobs, School, TrialResult, implemented, open_school
+from llm_brain import LLMBrainError, LLMOptimizer, Student, TrainingSettings, cascade, record, typed
 from llm_brain._atomic import write_atomically
 from llm_brain.backends import CachedBackend, LanguageBackend, LocalBackend, TracedBackend, resolve_model
 from llm_brain.errors import ModelNameError
 from llm_brain.optimize import Study
+from llm_brain.strategy import Implementation
 from llm_brain.tracing import WandbRun, names, span
-from llm_brain.training import TokenReader, read_messages
+from llm_brain.training import Callback, Cascade, Taught, TokenReader, read_messages
 
 HERE = Path(__file__).parent
 TIMED = 30
+AGREEMENT = 0.95
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,31 +83,28 @@ def run_demo(run: Path, trials: int, console: Console) -> Summary:
             raise ModelNameError(message)
         model = TracedBackend(CachedBackend(local, run / "cache.sqlite"), on_call=display.call)
         uncached = TracedBackend(local, on_call=display.call)
-        school = open_school(model, pool, display.stage)
+        school = open_school(model, TokenReader.from_folder(local.folder), pool, display.stage)
         school.pairs.save(run / "pairs.jsonl")
-        tokens = TokenReader.from_folder(local.folder)
-        study = tune(school, tokens, model, run=run, trials=trials, display=display)
-        student = Student.load(best_folder(study, run) / "student", tokens, Mood)
-        student.save(run / "brain")
+        study, taught = tune(school, model, run=run, trials=trials, display=display)
+        taught.student.save(run / "brain")
+        both = cascade(taught.student, school.model, agreement=AGREEMENT, held_out=taught.calibration)
         with span("the gold set", {names.KIND: names.VALIDATION_KIND}) as here:
-            answers = answer_gold(school, student, gold, display)
+            answers = answer_gold(school, taught.student, both, gold, display)
             here.set(f"{names.METRIC}.confusion", {"labels": list(MOODS), "counts": confusion(answers["brain"], gold)})
         summary = Summary(
-            teacher_accuracy=accuracy(answers["teacher"], gold),
+            **accuracies(answers, gold),
             teacher_accuracy_uncalibrated=accuracy(answers["teacher, uncalibrated"], gold),
-            brain_accuracy=accuracy(answers["brain"], gold),
-            baseline_accuracy=accuracy(answers["TF-IDF baseline"], gold),
-            teacher_accuracy_hard=accuracy(answers["teacher"], gold, only_hard=True),
-            brain_accuracy_hard=accuracy(answers["brain"], gold, only_hard=True),
-            baseline_accuracy_hard=accuracy(answers["TF-IDF baseline"], gold, only_hard=True),
-            **timings(uncached, student, gold, run),
+            cascade_model_share=1 - both.stats.share,
+            cascade_agreement=agreement(answers["cascade"], answers["teacher"]),
+            cascade_alarms=both.stats.alarms,
+            **timings(uncached, taught.student, gold, run),
             model_calls=model.calls + uncached.calls,
             cached_calls=model.cached_calls,
             training_pairs=len(school.pairs.pairs),
             trials=len(study.trials),
             seconds=time.monotonic() - begin,
         )
-        write_page(summary, school=school, study=study, answers=answers, gold=gold, run=run)
+        write_page(summary, pairs=school.pairs, study=study, answers=answers, gold=gold, run=run)
         wandb.summary(vars(summary))
     save_summary(summary, run)
     print_summary(summary, run, console)
@@ -113,20 +112,16 @@ def run_demo(run: Path, trials: int, console: Console) -> Summary:
 
 
 def tune(
-    school: School,
-    tokens: TokenReader,
-    model: TracedBackend,
-    *,
-    run: Path,
-    trials: int,
-    display: Display,
-) -> Study[Any, Any, Any]:
-    """Let the optimiser try trainings, and the language model reflect on each."""
+    school: School, model: TracedBackend, *, run: Path, trials: int, display: Display
+) -> tuple[Study[Any, Any, Any], Taught]:
+    """Let the optimiser try trainings, and the language model reflect on each; return the best of them, too."""
     epochs = TrainingSettings().epochs
 
     def task(knobs: Knobs, number: int) -> TrialResult:
-        on_epoch = display.training(f"trial {number}: training the brain", epochs)
-        return train_student(school, tokens, knobs, run / "trials" / str(number), on_epoch)
+        shown = display.training(f"trial {number}: training the brain", epochs)
+        taught = school.teach(knobs, run / "trials" / str(number), shown)
+        rewards = [epoch["reward"] for epoch in taught.history if "reward" in epoch]
+        return TrialResult(validation_score=taught.score, epochs=len(taught.history), reward=rewards[-1] if rewards else 0.0)
 
     optimizer = LLMOptimizer(
         task,
@@ -138,27 +133,30 @@ def tune(
         journal=run / "study.jsonl",
     )
     tick = display.stage("trials, with a reflection on each", trials)
-    return optimizer.run(trials, on_trial=lambda _: tick())
-
-
-def best_folder(study: Study[Any, Any, Any], run: Path) -> Path:
-    """Return the folder of the best trial."""
+    study = optimizer.run(trials, on_trial=lambda _: tick())
     if study.best is None:
         message = f"no trial of the study in {run / 'study.jsonl'} gave a score: its exceptions stand there"
         raise LLMBrainError(message)
-    return run / "trials" / str(study.best.number)
+    best = study.best
+    return study, school.teach(best.run.hyperparameters, run / "trials" / str(best.number), Callback())
 
 
-def answer_gold(school: School, student: Student, gold: Sequence[dict[str, Any]], display: Display) -> dict[str, list[Any]]:
+def answer_gold(
+    school: School, student: Student, both: Cascade, gold: Sequence[dict[str, Any]], display: Display
+) -> dict[str, list[Any]]:
     """Let everyone answer the gold set through the same interface."""
     messages = [line["message"] for line in gold]
-    plain, brain = llm_strategy(school.model)(MoodReader)(), student_reader(student)
-    tick = partial(display.stage, total=len(messages))
+
+    def ask(name: str, who: Implementation, **options: Any) -> list[Any]:
+        tick = display.stage(f"the {name} answers the gold set", len(messages))
+        return typed(implemented(who).mood).map(messages, on_result=tick, **options)
+
     return {
-        "teacher": typed(school.reader.mood).map(messages, on_result=tick("the teacher answers the gold set")),
-        "teacher, uncalibrated": typed(plain.mood).map(messages),
-        "brain": typed(brain.mood).map(messages, concurrency=1, on_result=tick("the brain answers the gold set")),
-        "TF-IDF baseline": baseline_answers(school, messages),
+        "teacher": ask("teacher", school.model),
+        "teacher, uncalibrated": typed(implemented(school.model.implementation).mood).map(messages),
+        "brain": ask("brain", student, concurrency=1),
+        "cascade": ask("cascade", both, concurrency=1),
+        "baseline": baseline_answers(school.pairs, messages),
     }
 
 
@@ -170,10 +168,10 @@ def timings(model: LanguageBackend, student: Student, gold: Sequence[dict[str, A
     messages = [line["message"] for line in gold[:TIMED]]
     kept = run / "teacher_seconds_a_call.json"
     if not kept.exists():
-        teacher = seconds_a_call(llm_strategy(model)(MoodReader)(), messages)
+        teacher = seconds_a_call(implemented(model), messages)
         write_atomically(kept, json.dumps(teacher))
     teacher = json.loads(kept.read_text(encoding="utf-8"))
-    brain = seconds_a_call(student_reader(student), messages)
+    brain = seconds_a_call(implemented(student), messages)
     return {"teacher_seconds_a_call": teacher, "brain_seconds_a_call": brain, "speed_ratio": teacher / brain}
 
 

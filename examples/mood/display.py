@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
+
+from llm_brain.training import Callback
+
+SHOWN = (("loss", "loss"), ("reward", "reward"), ("score", "validation_score"))
 
 
 class Display:
@@ -53,19 +57,17 @@ class Display:
         task = self._progress.add_task(name, total=total, note="")
         return lambda: self._progress.advance(task)
 
-    def training(self, name: str, epochs: int) -> Callable[[dict[str, float]], None]:
-        """Show a training; what is returned is told each epoch's metrics."""
-        task = self._progress.add_task(name, total=epochs, note="")
+    def training(self, name: str, epochs: int) -> Callback:
+        """Show a training; what is returned hears of each epoch."""
+        return _Training(self._progress, self._progress.add_task(name, total=epochs, note=""))
 
-        def on_epoch(metrics: dict[str, float]) -> None:
-            shown = [f"loss {metrics['loss']:.3f}"]
-            shown += [
-                f"{label} {metrics[key]:.3f}"
-                for label, key in (("reward", "reward"), ("score", "validation_score"))
-                if key in metrics
-            ]
-            pending = int(metrics["evaluations_pending"])
-            shown += [f"{pending} evaluations on their way"] if pending else []
-            self._progress.update(task, completed=int(metrics["epoch"]), note=", ".join(shown))
 
-        return on_epoch
+class _Training(Callback):
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def on_epoch(self, metrics: Mapping[str, float]) -> None:
+        said = [f"{label} {metrics[name]:.3f}" for label, name in SHOWN if name in metrics]
+        if pending := int(metrics.get("feedback_pending", 0)):
+            said.append(f"{pending} evaluations on their way")
+        self._progress.update(self._task, completed=int(metrics["epoch"]), note=", ".join(said))

@@ -15,25 +15,34 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from examples.mood.interface import MOODS, Mood, MoodReader
-from examples.mood.school import School
-from llm_brain import llm_strategy
 from llm_brain._atomic import write_atomically
 from llm_brain.optimize import Study
 from llm_brain.tracing import ConfusionMatrix, Curve, Prose, Table, write_report
-from llm_brain.training import Student
+from llm_brain.training import PairSet
+
+WHO = {"teacher": "teacher", "brain": "brain", "cascade": "cascade", "baseline": "TF-IDF baseline"}
 
 
 @dataclass
 class Summary:
-    """The figures of a run. Accuracies are shares of the gold set; the hard share of it is told apart."""
+    """The figures of a run.
+
+    Accuracies are shares of the gold set; its hard part is told apart. Of the cascade: the share of the gold set that the model
+    was asked about, the share on which its answer is the model's, and how often it found that inputs had changed.
+    """
 
     teacher_accuracy: float
     teacher_accuracy_uncalibrated: float
     brain_accuracy: float
+    cascade_accuracy: float
     baseline_accuracy: float
     teacher_accuracy_hard: float
     brain_accuracy_hard: float
+    cascade_accuracy_hard: float
     baseline_accuracy_hard: float
+    cascade_model_share: float
+    cascade_agreement: float
+    cascade_alarms: int
     teacher_seconds_a_call: float
     brain_seconds_a_call: float
     speed_ratio: float
@@ -44,7 +53,7 @@ class Summary:
     seconds: float
 
 
-def baseline_answers(school: School, messages: Sequence[str]) -> list[Mood]:
+def baseline_answers(pairs: PairSet, messages: Sequence[str]) -> list[Mood]:
     """Train TF-IDF and logistic regression on the very pairs that the brain was trained on, and let them answer.
 
     How strongly it is regularised, and whether it reads pairs of words, is chosen by cross-validation on these pairs.
@@ -57,8 +66,9 @@ def baseline_answers(school: School, messages: Sequence[str]) -> list[Mood]:
     steps = [("words", TfidfVectorizer(sublinear_tf=True)), ("choice", LogisticRegression(max_iter=2000))]
     grid = {"words__ngram_range": [(1, 1), (1, 2)], "choice__C": [0.3, 1, 3, 10, 30]}
     model = GridSearchCV(Pipeline(steps), grid, cv=5)
-    model.fit([pair.text for pair in school.pairs.pairs], [pair.answer for pair in school.pairs.pairs])
-    return [MOODS[answer] for answer in model.predict(list(messages))]
+    model.fit([pair.text for pair in pairs.pairs], [pair.answer for pair in pairs.pairs])
+    answers: list[Mood] = model.predict(list(messages)).tolist()
+    return answers
 
 
 def seconds_a_call(reader: MoodReader, messages: Sequence[str]) -> float:
@@ -78,6 +88,17 @@ def accuracy(answers: Sequence[Mood], gold: Sequence[dict[str, Any]], *, only_ha
     return float(sum(judged) / len(judged))
 
 
+def accuracies(answers: dict[str, list[Mood]], gold: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Return each one's share of right answers, and that of the hard part, by the summary's names."""
+    overall = {f"{who}_accuracy": accuracy(answers[who], gold) for who in WHO}
+    return overall | {f"{who}_accuracy_hard": accuracy(answers[who], gold, only_hard=True) for who in WHO}
+
+
+def agreement(answers: Sequence[Mood], others: Sequence[Mood]) -> float:
+    """Return the share of answers that are the others'."""
+    return sum(answer == other for answer, other in zip(answers, others, strict=True)) / len(others)
+
+
 def save_summary(summary: Summary, run: Path) -> None:
     """Write summary.json."""
     write_atomically(run / "summary.json", json.dumps(asdict(summary), indent=2) + "\n")
@@ -85,18 +106,18 @@ def save_summary(summary: Summary, run: Path) -> None:
 
 def print_summary(summary: Summary, run: Path, console: Console) -> None:
     """End the run with its figures, and say where the rest is."""
-    grid = Grid("", "teacher", "brain", "TF-IDF baseline", title="the mood of 240 messages that no training saw")
+    given = asdict(summary)
+    grid = Grid("", *WHO.values(), title="the mood of 240 messages that no training saw")
+    grid.add_row("right", *(f"{given[f'{who}_accuracy']:.1%}" for who in WHO))
+    grid.add_row("right, of the hard ones", *(f"{given[f'{who}_accuracy_hard']:.1%}" for who in WHO))
+    grid.add_row("asks the model", "100%", "0%", f"{summary.cascade_model_share:.0%}", "0%")
     grid.add_row(
-        "right", *(f"{value:.1%}" for value in (summary.teacher_accuracy, summary.brain_accuracy, summary.baseline_accuracy))
+        "a call", f"{summary.teacher_seconds_a_call * 1e3:.1f} ms", f"{summary.brain_seconds_a_call * 1e3:.3f} ms", "", ""
     )
-    hard = (summary.teacher_accuracy_hard, summary.brain_accuracy_hard, summary.baseline_accuracy_hard)
-    grid.add_row("right, of the hard ones", *(f"{value:.1%}" for value in hard))
-    grid.add_row("a call", f"{summary.teacher_seconds_a_call * 1e3:.1f} ms", f"{summary.brain_seconds_a_call * 1e3:.3f} ms", "")
     console.print(grid)
     rest = Grid(show_header=False)
     for name in ("speed_ratio", "model_calls", "cached_calls", "training_pairs", "trials", "seconds"):
-        value = getattr(summary, name)
-        rest.add_row(name, f"{value:,.0f}" if isinstance(value, float) else f"{value:,}")
+        rest.add_row(name, f"{given[name]:,.0f}")
     console.print(rest)
     console.print(f"look:    open {run / 'report.html'} in a browser", highlight=False, soft_wrap=True)
     console.print(
@@ -108,7 +129,7 @@ def print_summary(summary: Summary, run: Path, console: Console) -> None:
 def write_page(
     summary: Summary,
     *,
-    school: School,
+    pairs: PairSet,
     study: Study[Any, Any, Any],
     answers: dict[str, list[Mood]],
     gold: Sequence[dict[str, Any]],
@@ -120,8 +141,8 @@ def write_page(
             "What this is",
             "A language model with 135 million parameters implemented two interfaces: it labelled messages, wrote messages of "
             "its own, evaluated a small network's answers while that network was trained, and scored its validation. The network "
-            "then implemented the first interface itself. Both, and a classical baseline, were asked about 240 messages that no "
-            "training saw, a quarter of them hard.",
+            "then implemented the first interface itself. Both, a cascade that asks the model where the network is unsure, and a "
+            "classical baseline were given 240 messages that no training saw, a quarter of them hard.",
         ),
         Table("Figures", ["figure", "value"], [[name, _shown(value)] for name, value in asdict(summary).items()]),
     ]
@@ -146,8 +167,8 @@ def write_page(
         )
     )
     for name, given in answers.items():
-        sections.append(ConfusionMatrix(f"Confusion on the gold set: {name}", list(MOODS), confusion(given, gold)))
-    refused = [[reason, number] for reason, number in sorted(school.pairs.refused.items()) if number]
+        sections.append(ConfusionMatrix(f"Confusion on the gold set: {WHO.get(name, name)}", list(MOODS), confusion(given, gold)))
+    refused = [[reason, number] for reason, number in sorted(pairs.refused.items()) if number]
     sections.append(Table("Pairs that were refused", ["reason", "number"], refused))
     write_report(run / "report.html", "The mood of customers", sections)
 
@@ -159,7 +180,7 @@ def confusion(answers: Sequence[Any], gold: Sequence[dict[str, Any]]) -> list[li
 
 
 def _trial_curves(number: int, run: Path) -> list[Curve]:
-    history = json.loads((run / "trials" / str(number) / "training.json").read_text(encoding="utf-8"))["history"]
+    history = json.loads((run / "trials" / str(number) / "training.json").read_text(encoding="utf-8"))["state"]["history"]
     epochs = [epoch["epoch"] for epoch in history]
 
     def line(name: str) -> tuple[list[float], list[float]]:
@@ -178,9 +199,3 @@ def _trial_curves(number: int, run: Path) -> list[Curve]:
 
 def _shown(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-
-
-def student_reader(student: Student) -> MoodReader:
-    """Return the task's interface, implemented by the brain."""
-    implemented: MoodReader = llm_strategy(student)(MoodReader)()
-    return implemented

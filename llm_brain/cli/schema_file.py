@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
-import sys
 from collections.abc import Mapping
-from pathlib import Path
-from types import ModuleType
-from typing import Any, Final, NamedTuple, NewType, get_args, get_origin
+from typing import Any, NamedTuple, NewType, get_args, get_origin
 
 from typing_extensions import TypeAliasType
 
+from llm_brain.cli.python_file import run_file
 from llm_brain.errors import DefinitionError
-
-_NAME: Final = "llm_brain_schema_file"
 
 
 class LoadedType(NamedTuple):
@@ -40,6 +35,7 @@ def load_type(place: str) -> LoadedType:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder) / "moods.py"
         ...     _ = file.write_text("from typing import Literal; Mood = Literal['happy', 'unhappy']")
@@ -50,7 +46,7 @@ def load_type(place: str) -> LoadedType:
     if not colon or not path or not name:
         message = f"{place!r} names no type: write FILE.py:NAME, the file that holds the type, and its name"
         raise DefinitionError(message)
-    names = vars(_run(Path(path).expanduser()))
+    names = vars(run_file(path, "--schema takes FILE.py:NAME"))
     found: Any = names.get(name)
     outer, *inner = name.split(".")
     if inner:
@@ -63,51 +59,18 @@ def load_type(place: str) -> LoadedType:
     return LoadedType(found, names)
 
 
-def _run(path: Path) -> ModuleType:
-    if not path.is_file():
-        message = f"there is no file {path}: --schema takes FILE.py:NAME"
-        raise DefinitionError(message)
-    spec = importlib.util.spec_from_file_location(_NAME, path)
-    if spec is None or spec.loader is None:
-        message = f"{path} is no Python file: --schema takes FILE.py:NAME"
-        raise DefinitionError(message)
-    module = importlib.util.module_from_spec(spec)
-    # What stands beside the file can be imported by it, and its own classes are looked up by their module.
-    sys.path.insert(0, str(path.resolve().parent))
-    sys.modules[_NAME] = module
-    try:
-        spec.loader.exec_module(module)
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:  # whatever the user's file raises, SystemExit included
-        message = f"{path}{_line(error, path)} cannot be run: {type(error).__name__}: {error}"
-        raise DefinitionError(message) from error
-    return module
-
-
-def _line(error: BaseException, path: Path) -> str:
-    if isinstance(error, SyntaxError):
-        return f", line {error.lineno}," if error.lineno else ""
-    place, line = error.__traceback__, 0
-    while place is not None:
-        if place.tb_frame.f_code.co_filename == str(path.absolute()):
-            line = place.tb_lineno
-        place = place.tb_next
-    return f", line {line}," if line else ""
-
-
 def _is_type(value: Any) -> bool:
     return isinstance(value, type | TypeAliasType | NewType) or get_origin(value) is not None
 
 
 def _suggestion(name: str, names: Mapping[str, Any]) -> str:
-    types = [known for known, value in names.items() if not known.startswith("_") and _is_type(value) and _is_own(value)]
+    types = [known for known, value in names.items() if not known.startswith("_") and _is_type(value) and _is_own(value, names)]
     near = difflib.get_close_matches(name, types, n=1)
     if near:
         return f": did you mean {near[0]!r}?"
     return f": it holds {', '.join(map(repr, types))}" if types else ": it holds none at all"
 
 
-def _is_own(value: Any) -> bool:
+def _is_own(value: Any, names: Mapping[str, Any]) -> bool:
     # What was imported is no suggestion: neither a class of another file, nor `typing.Iterator` without its item.
-    return value.__module__ == _NAME if isinstance(value, type) else bool(get_args(value)) or not get_origin(value)
+    return value.__module__ == names["__name__"] if isinstance(value, type) else bool(get_args(value)) or not get_origin(value)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from llm_brain.tracing.text import visible_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 State = Literal["ok", "note", "warning", "broken"]
 """How a thing is. `note`: it is not there, and need not be. `broken`: it is set up, or needed, and cannot work."""
@@ -64,7 +67,23 @@ def show_lines(lines: Iterable[Line]) -> None:
             mark, style = _MARKS[line.state]
             told = Text(visible_text(line.told), style="" if line.state == "ok" else style)
             table.add_row(Text(mark, style=style), Text(visible_text(line.name)), told)
+    show_table(table)
+
+
+def show_table(table: Table) -> None:
+    """Print a table, without the blanks that it fills its lines with, which whoever copies them does not want.
+
+    Example:
+        >>> from rich.table import Table
+        >>> table = Table("name", "number", box=None, pad_edge=False)
+        >>> table.add_row("one", "1")
+        >>> show_table(table)
+        name number
+        one  1
+    """
+    from rich.console import Console
+
+    console = Console()
     with console.capture() as shown:
         console.print(table)
-    # A table fills its lines with blanks, which whoever copies them does not want.
     print("\n".join(line.rstrip() for line in shown.get().splitlines()))

@@ -4,8 +4,9 @@
     vectors                            texts -> a network's inputs, of one size whatever the model's is
     outputs                            a network's outputs -> texts (labels, tokens, nearest)
     teacher                            the typed functions that a language model answers: an evaluation, a training pair
-    judging                            many evaluations at once, until a deadline
-    validation, feedback, generation   what the object's longer methods do (plan, progress)
+    judging (judgements)               who judges: each output once, counted, with its reason
+    module_learner                     any torch module as what the training loop trains
+    validation, feedback, generation   what the object's longer methods do
 
 What does not live here: anything that can be had without the object. It stands on the rooms below, and no room stands on it.
 """
@@ -18,27 +19,27 @@ if TYPE_CHECKING:
     from llm_brain.interface.facade import LLMInterface as LLMInterface
     from llm_brain.interface.feedback import EpochResult as EpochResult
     from llm_brain.interface.generation import GeneratedData as GeneratedData
-    from llm_brain.interface.judging import FeedbackWarning as FeedbackWarning
-    from llm_brain.interface.judging import Judgement as Judgement
+    from llm_brain.interface.judgements import FeedbackWarning as FeedbackWarning
+    from llm_brain.interface.judgements import Judgement as Judgement
     from llm_brain.interface.labels import Labels as Labels
     from llm_brain.interface.nearest import NearestTexts as NearestTexts
     from llm_brain.interface.outputs import Described as Described
     from llm_brain.interface.outputs import Outputs as Outputs
-    from llm_brain.interface.teacher import Evaluation as Evaluation
-    from llm_brain.interface.teacher import Teacher as Teacher
-    from llm_brain.interface.teacher import TrainingPair as TrainingPair
     from llm_brain.interface.tokens import Tokens as Tokens
     from llm_brain.interface.validation import Validation as Validation
+    from llm_brain.training.teacher import Evaluation as Evaluation
+    from llm_brain.training.teacher import Teacher as Teacher
+    from llm_brain.training.teacher import TrainingPair as TrainingPair
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Described": "outputs",
         "EpochResult": "feedback",
-        "Evaluation": "teacher",
-        "FeedbackWarning": "judging",
+        "Evaluation": "judging",
+        "FeedbackWarning": "judgements",
         "GeneratedData": "generation",
-        "Judgement": "judging",
+        "Judgement": "judgements",
         "LLMInterface": "facade",
         "Labels": "labels",
         "NearestTexts": "nearest",

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_brain.errors import ArgumentError
-from llm_brain.interface.judging import CONCURRENCY, DEADLINE, Evaluate, Judge, OnFailure, warn_of_silence
-from llm_brain.interface.teacher import standard_function, with_answers
+from llm_brain.interface.judgements import CONCURRENCY, DEADLINE, warn_of_silence
 from llm_brain.interface.translator import Translator
 
 if TYPE_CHECKING:
@@ -20,6 +17,8 @@ if TYPE_CHECKING:
     from llm_brain.interface.generation import GeneratedData
     from llm_brain.interface.outputs import Outputs
     from llm_brain.interface.validation import Encode, Validation
+    from llm_brain.training.feedback.evaluations import OnFailure
+    from llm_brain.training.settings import ObjectiveName
 
 
 class LLMInterface(Translator):
@@ -108,6 +107,7 @@ class LLMInterface(Translator):
             >>> average_score, results[0].output
             (0.0, 'red')
         """
+        from llm_brain.interface.judging import Judge
         from llm_brain.interface.validation import validate
 
         prompts = self.validation.prompts if validation_prompts is None else validation_prompts
@@ -118,7 +118,8 @@ class LLMInterface(Translator):
         with Judge(self._evaluate, concurrency=concurrency, deadline=deadline, on_failure=on_failure) as judge:
             inputs = (encode or self.vectors)(prompts)
             given = validate(model, prompts, inputs, outputs=meaning, vectors=self.vectors, judge=judge, device=device)
-        warn_of_silence(given.results, "there is no average")
+        if given.average_score is None:
+            warn_of_silence(len(given.results), given.results[0].error, "there is no average")
         return given
 
     def train_with_llm_feedback(  # noqa: PLR0917 - the classic order
@@ -143,12 +144,17 @@ class LLMInterface(Translator):
         concurrency: int = CONCURRENCY,
         deadline: float = DEADLINE,
         on_failure: OnFailure = "skip",
+        objective: ObjectiveName = "rloo",
+        max_staleness: int | None = None,
         progress: bool | None = None,
     ) -> list[EpochResult]:
         """Train a network on targets, and on what the language model thinks of its answers.
 
-        In each step answers are drawn to the batch's inputs, the language model scores them, and the likelihood of those that
-        score better than the others is raised, of the others lowered: a policy gradient, see `llm_brain.interface.feedback`.
+        In each step answers are drawn to some of the inputs, and the language model scores them in the background: no step waits
+        for that. When scores arrive, the likelihood of answers that score better than the others is raised, of the others
+        lowered. An epoch ends when those that are still under way have come, and were learned from, too; see
+        `llm_brain.interface.feedback`. Which step learns from which score depends on when it arrives: only without feedback does
+        the same seed train the very same network.
 
         Args:
             model: Any network; is trained in place.
@@ -161,15 +167,19 @@ class LLMInterface(Translator):
             prompts: The inputs as texts, which is how the judge reads them; not needed where the inputs are texts.
             outputs: What the model's outputs mean.
             encode: Turns n texts into the network's inputs; also for validation.
-            batch_size: Inputs in a step.
+            batch_size: Inputs in a step, and inputs to which answers are drawn in a step.
             answers_per_prompt: How many answers are drawn to each input.
             entropy_bonus: The weight of the answers' entropy.
             validation_prompts: What the network is asked for validation; by default the config's, if any.
             validation_interval: Epochs between two validations, by default the config's, or 5; the last epoch always has one.
             seed: Of the order of the inputs, and of the answers that are drawn.
             concurrency: The most evaluations at a time.
-            deadline: The longest that a step waits for its evaluations, in seconds.
+            deadline: The longest that the end of an epoch waits for evaluations that are still under way, in seconds.
             on_failure: What becomes of an evaluation that fails: it is left out and counted, or an error.
+            objective: What scores are turned into: "rloo", "reinforce", "grpo", "grpo_without_std", "dpo" or "best_of_k"; see
+                `llm_brain.training.objectives`.
+            max_staleness: How many updates old an answer may be and still be learned from; None: as many as an epoch has, so
+                that no score is in vain.
             progress: Whether a bar shows the epochs; None: where there is a terminal.
 
         Returns:
@@ -190,43 +200,44 @@ class LLMInterface(Translator):
             >>> model = torch.nn.Linear(1, 2)
             >>> history = interface.train_with_llm_feedback(
             ...     model, torch.ones(4, 1), torch.tensor([0, 1, 0, 1]), torch.optim.SGD(model.parameters(), 0.5),
-            ...     torch.nn.functional.cross_entropy, epochs=10, feedback_weight=1.0, prompts=["the colour of the sky"] * 4)
+            ...     torch.nn.functional.cross_entropy, epochs=20, feedback_weight=4.0, prompts=["the colour of the sky"] * 4)
             >>> history[-1].reward > 0.5, bool(model(torch.ones(1, 1)).argmax() == 1)
             (True, True)
         """
-        from llm_brain.interface.feedback import FeedbackTraining, both_readings
-        from llm_brain.interface.plan import Plan
+        from llm_brain.interface.feedback import FeedbackTraining, both_readings, settings_of
+        from llm_brain.interface.judging import Judge
+        from llm_brain.interface.module_learner import ModuleLearner
         from llm_brain.interface.validation import inputs_like, validate
 
         if feedback_weight is None:
             feedback_weight = self.training.feedback_weight if self.training.use_llm_feedback else 0.0
-        plan = Plan(
+        settings = settings_of(
+            len(inputs),
             epochs=epochs,
             batch_size=batch_size,
             feedback_weight=feedback_weight,
+            objective=objective,
             answers_per_prompt=answers_per_prompt,
             entropy_bonus=entropy_bonus,
-            validation_interval=self.validation.interval if validation_interval is None else validation_interval,
+            max_staleness=max_staleness,
+            validate_every=self.validation.interval if validation_interval is None else validation_interval,
             seed=seed,
         )
         tensor, texts = both_readings(inputs, prompts, encode or self.vectors, asks=feedback_weight > 0)
         asked = self.validation.prompts if validation_prompts is None else validation_prompts
         meaning = self._meaning(outputs) if feedback_weight or asked else None
-        held_out = None
-        if asked:
-            held_out = encode(asked) if encode is not None else inputs_like(tensor, asked, self.vectors)
+        read = encode or (lambda texts: inputs_like(tensor, texts, self.vectors))
+        held_out = read(asked) if asked else None
         with Judge(self._evaluate, concurrency=concurrency, deadline=deadline, on_failure=on_failure) as judge:
             drawn = meaning if feedback_weight else None
-            training = FeedbackTraining(
-                model, (tensor, targets), texts, optimizer, loss_fn, outputs=drawn, vectors=self.vectors, judge=judge, plan=plan
-            )
+            learner = ModuleLearner(model, tensor, targets, loss_fn, prompts=texts, outputs=drawn, vectors=self.vectors)
 
             def validation() -> Validation | None:
                 if meaning is None or held_out is None:
                     return None
                 return validate(model, asked, held_out, outputs=meaning, vectors=self.vectors, judge=judge)
 
-            return training.run(validation, progress=progress)
+            return FeedbackTraining(learner, optimizer, settings, judge).run(validation, progress=progress)
 
     def generate_training_data(
         self,
@@ -285,15 +296,3 @@ class LLMInterface(Translator):
             concurrency=concurrency,
             progress=progress,
         )
-
-    @cached_property
-    def _evaluate(self) -> Evaluate:
-        """Who judges: the teacher's own function, or the standard one, which is greedy."""
-        own: Evaluate | None = getattr(self._teacher, "evaluate_output", None)
-        return own or standard_function(self.backend, "evaluate_output", replace(self.sampling, temperature=0.0, seed=0))
-
-    def _write(self, meaning: Outputs) -> Callable[[str], Any]:
-        """Return who writes pairs: the teacher's own function, or the standard one, with answers of the right kind."""
-        own: Callable[[str], Any] | None = getattr(self._teacher, "generate_training_pair", None)
-        standard = standard_function(self.backend, "generate_training_pair", replace(self.sampling, seed=0))
-        return with_answers(own or standard, meaning.type)

@@ -1,33 +1,41 @@
 """Training with a judge's feedback: the loss of the targets, and beside it what the judge thinks of answers that were drawn.
 
-    loss = L(f(x), y) + w * policy - b * H
-    policy = - mean over prompts x and their K answers a_i ~ pi(. | x) of   A_i log pi(a_i | x)
-    A_i = R_i - mean of the other R_j                           RLOO (Ahmadian et al. 2024); w is `feedback_weight`
-    H = the entropy of pi; b is `entropy_bonus`, without which a policy gradient stalls
+    loss = L(f(x), y) + w * objective - b * H        w is `feedback_weight`, b is `entropy_bonus`, H the answers' entropy
 
-The answers are drawn and judged in the step that learns from them, so no ratio between an older policy and this one is needed. A
-step waits for its evaluations, until a deadline at the longest; `llm_brain.train` waits for none of them.
+This is the loop of `llm_brain.training`, which waits for no evaluation:
+
+    each step     the loss of a batch; answers to as many inputs are drawn and handed in for evaluation
+                  + the objective of those whose evaluations have arrived since
+    each epoch    ends with those that are still under way: they are waited for, until the deadline, and learned from
+
+Which step learns from which evaluation depends on when it arrives, so two runs of one seed differ a little, unless nobody is
+asked.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from pydantic import ValidationError
+from torch import Tensor
 
-from llm_brain.errors import ArgumentError, DataError
-from llm_brain.interface.judging import Judge, Judgement, Tally, average, warn_of_silence
-from llm_brain.interface.outputs import Outputs
-from llm_brain.interface.plan import Plan
-from llm_brain.interface.progress import shown_epochs
-from llm_brain.interface.validation import Encode, Validation, device_of, modes_kept, output_tensor
-from llm_brain.interface.vectors import Vectors
-from llm_brain.tracing.names import EPOCH_KIND, KIND, METRIC, STEP, STEP_KIND
-from llm_brain.tracing.spans import Span, span
-from llm_brain.training.objectives import leave_one_out_advantages
+from llm_brain.errors import ArgumentError
+from llm_brain.interface.judgements import warn_of_silence
+from llm_brain.interface.judging import Judge
+from llm_brain.interface.module_learner import ModuleLearner
+from llm_brain.interface.validation import Encode, Validation, device_of, modes_kept
+from llm_brain.strategy.words import explain
+from llm_brain.tracing.names import EPOCH_KIND, KIND, METRIC, STEP
+from llm_brain.tracing.spans import span
+from llm_brain.training.loop.randomness import own_randomness
+from llm_brain.training.loop.trainer import Trainer
+from llm_brain.training.progress import shown_lesson
+from llm_brain.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +45,8 @@ class EpochResult:
     Attributes:
         epoch: Which one, from 1.
         loss: The mean loss of the targets.
-        reward: The mean score of the answers that were drawn; None where none has a score.
-        entropy: The mean entropy of what they were drawn from, in nats; None without feedback.
+        reward: The mean score of the answers that were learned from; None where none has a score.
+        entropy: The mean entropy of what they are drawn from, in nats; None without feedback.
         evaluations: How many new answers were judged, in training and validation.
         failures: How many of them got no score.
         calls: How many replies were asked of the judge for it.
@@ -67,64 +75,46 @@ class EpochResult:
         said = [f"{name} {value:.3f}" for name, value in shown.items() if value is not None]
         return ", ".join([*said, f"{self.failures} failed"] if self.failures else said)
 
+    def metrics(self) -> dict[str, float]:
+        """Give all that is known as numbers, by name.
+
+        Example:
+            >>> sorted(EpochResult(1, 0.7, None, None, 0, 0, 0, None, None, 0.1).metrics())
+            ['calls', 'epoch', 'evaluations', 'failures', 'loss', 'seconds']
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: float(value) for name, value in values.items() if value is not None}
+
 
 class FeedbackTraining:
     """One training of a network, with a judge's feedback.
 
     Args:
-        model: Is trained in place.
-        data: Inputs and targets, n of each.
-        prompts: The inputs as the judge reads them, n texts.
-        optimizer: Holds the model's parameters.
-        loss_fn: Takes the model's output and the targets, and gives a scalar.
-        outputs: What the model's outputs mean; None where nobody is asked.
-        vectors: How texts become vectors.
+        learner: The network, and what it learns from.
+        optimizer: Holds the network's parameters.
+        settings: How it is trained; see `settings_of`.
         judge: Judges; its tally is counted epoch by epoch.
-        plan: How it is trained.
-
-    Raises:
-        ArgumentError: There are not as many inputs as targets and prompts.
 
     Example:
-        >>> from llm_brain.backends import resolve_model
         >>> from llm_brain.interface import Labels
         >>> _ = torch.manual_seed(0)
-        >>> model = nn.Linear(1, 2)
+        >>> model = torch.nn.Linear(1, 2)
+        >>> learner = ModuleLearner(
+        ...     model, torch.ones(8, 1), torch.zeros(8).long(), lambda output, target: 0 * output.sum(),
+        ...     prompts=["sky"] * 8, outputs=Labels(["red", "blue"]))
+        >>> settings = settings_of(8, epochs=20, feedback_weight=1.0)
         >>> with Judge(lambda task, output: float(output == "blue")) as judge:
-        ...     training = FeedbackTraining(
-        ...         model, (torch.ones(8, 1), torch.zeros(8).long()), ["sky"] * 8, torch.optim.SGD(model.parameters(), 0.5),
-        ...         lambda output, target: 0 * output.sum(), outputs=Labels(["red", "blue"]),
-        ...         vectors=Vectors(resolve_model("local")), judge=judge, plan=Plan(epochs=20, feedback_weight=1.0))
+        ...     training = FeedbackTraining(learner, torch.optim.SGD(model.parameters(), 0.5), settings, judge)
         ...     history = training.run(lambda: None)
         >>> history[-1].reward > history[0].reward, bool(torch.softmax(model(torch.ones(1, 1)), dim=-1)[0, 1] > 0.7)
         (True, True)
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        data: tuple[Tensor, Tensor],
-        prompts: Sequence[str],
-        optimizer: torch.optim.Optimizer,
-        loss_fn: Callable[[Tensor, Tensor], Tensor],
-        *,
-        outputs: Outputs | None,
-        vectors: Vectors,
-        judge: Judge,
-        plan: Plan,
+        self, learner: ModuleLearner, optimizer: torch.optim.Optimizer, settings: TrainingSettings, judge: Judge
     ) -> None:
-        self.model, self.optimizer, self.loss_fn = model, optimizer, loss_fn
-        self.prompts, self.outputs, self.vectors, self.judge, self.plan = prompts, outputs, vectors, judge, plan
-        self.inputs, self.targets = data
-        self.random = torch.Generator().manual_seed(plan.seed)
-        self.step = 0
-        counts = {"inputs": len(self.inputs), "targets": len(self.targets)}
-        if outputs is not None:
-            counts["prompts"] = len(prompts)
-        if len(set(counts.values())) > 1 or not len(self.inputs):
-            said = ", ".join(f"{number} {name}" for name, number in counts.items())
-            message = f"each input needs its target, and its text for the judge to read: there are {said}"
-            raise ArgumentError(message)
+        self.learner, self.settings, self.judge = learner, settings, judge
+        self._optimizer = optimizer
 
     def run(self, validate: Callable[[], Validation | None], *, progress: bool | None = False) -> list[EpochResult]:
         """Train.
@@ -139,86 +129,81 @@ class FeedbackTraining:
         Raises:
             DataError: The loss is no longer a finite number.
         """
-        history = []
-        with modes_kept(self.model), shown_epochs(self.plan.epochs, shown=progress) as tell:
-            self.model.train()
-            for epoch in range(1, self.plan.epochs + 1):
-                with span("training epoch", {KIND: EPOCH_KIND, STEP: self.step}) as here:
-                    result = self._epoch(epoch, validate)
-                    _tell_metrics(here, **{field.name: getattr(result, field.name) for field in fields(result)})
+        settings, model, history = self.settings, self.learner.model, []
+        with (
+            modes_kept(model),
+            own_randomness(device_of(model)),
+            shown_lesson(settings.epochs, shown=progress, training="epochs") as shown,
+            self.judge.pool(self.learner.prompts, max_staleness=settings.max_staleness) as pool,
+        ):
+            trainer = Trainer(self.learner, settings, feedback=pool, optimizer=self._optimizer)
+            for epoch in range(1, settings.epochs + 1):
+                with span("training epoch", {KIND: EPOCH_KIND, STEP: trainer.step}) as here:
+                    result = self._epoch(epoch, trainer, validate)
+                    for name, value in result.metrics().items():
+                        here.set(f"{METRIC}.{name}", value)
                 history.append(result)
-                tell(str(result))
+                shown.on_epoch(result.metrics())
         return history
 
-    def _epoch(self, epoch: int, validate: Callable[[], Validation | None]) -> EpochResult:
+    def _epoch(self, epoch: int, trainer: Trainer, validate: Callable[[], Validation | None]) -> EpochResult:
         begin = time.monotonic()
-        self.judge.tally = Tally()
-        losses, entropies = 0.0, 0.0
-        judged: list[Judgement] = []
-        for batch in self._batches():
-            with span("training step", {KIND: STEP_KIND, STEP: self.step}) as here:
-                loss, entropy, judgements = self._step(batch)
-                _tell_metrics(here, loss=loss, reward=average(judgements), entropy=entropy if judgements else None)
-            losses += loss * len(batch)
-            entropies += entropy * len(batch)
-            judged += judgements
-        warn_of_silence(judged, f"epoch {epoch} learned from the targets alone")
-        is_due = epoch % self.plan.validation_interval == 0 or epoch == self.plan.epochs
-        validation = validate() if is_due else None
-        tally = self.judge.tally
+        batches = trainer.batches(epoch - 1)
+        told = [trainer.train_step(batch) for batch in batches]
+        loss = sum(len(batch) * step["loss"] for batch, step in zip(batches, told, strict=True))
+        all_came = True
+        if trainer.feedback is not None:
+            all_came = trainer.feedback.wait(None if self.judge.deadline == math.inf else self.judge.deadline)
+            told += trainer.feedback_steps()
+        reward, entropy = mean_reward(told), [step["entropy"] for step in told if "entropy" in step]
+        if trainer.feedback is not None and reward is None:
+            number = len(self.learner.prompts) * self.settings.answers_per_prompt
+            warn_of_silence(number, self.judge.error, f"epoch {epoch} learned from the targets alone")
+        is_last = epoch == self.settings.epochs
+        validation = validate() if is_last or epoch % self.settings.validate_every == 0 else None
+        tally = self.judge.taken()
         return EpochResult(
             epoch=epoch,
-            loss=losses / len(self.inputs),
-            reward=average(judged),
-            entropy=entropies / len(self.inputs) if judged else None,
+            loss=loss / len(self.learner.example_lengths),
+            reward=reward,
+            entropy=sum(entropy) / len(entropy) if entropy else None,
             evaluations=tally.evaluations,
             failures=tally.failures,
             calls=tally.calls,
-            cost=tally.cost,
+            cost=tally.cost if all_came or not is_last else None,  # what is given up may still be answered, and paid for
             validation_score=None if validation is None else validation.average_score,
             seconds=time.monotonic() - begin,
         )
 
-    def _batches(self) -> Iterator[Tensor]:
-        return iter(torch.randperm(len(self.inputs), generator=self.random).split(self.plan.batch_size))
 
-    def _step(self, batch: Tensor) -> tuple[float, float, list[Judgement]]:
-        device = device_of(self.model)
-        output = output_tensor(self.model(self.inputs[batch].to(device)))
-        supervised = self.loss_fn(output, self.targets[batch].to(device))
-        loss, entropy = supervised, 0.0
-        judged: list[Judgement] = []
-        self._check(supervised)
-        if self.outputs is not None:
-            objective, entropy, judged = self._feedback(self.outputs, output, [self.prompts[int(place)] for place in batch])
-            loss = supervised + objective
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        self.step += 1
-        return float(supervised.detach()), entropy, judged
+def settings_of(inputs: int, *, batch_size: int = 32, max_staleness: int | None = None, **words: Any) -> TrainingSettings:
+    """Make the settings of a training whose optimiser is the user's: no schedule, no clipping.
 
-    def _feedback(self, outputs: Outputs, output: Tensor, prompts: Sequence[str]) -> tuple[Tensor, float, list[Judgement]]:
-        """Draw answers, have them judged, and build what is to be minimised."""
-        drawn = outputs.draw(output, self.plan.answers_per_prompt, self.random, self.vectors)
-        asked = [(prompt, text) for prompt, texts in zip(prompts, drawn.texts, strict=True) for text in texts]
-        judged = self.judge.judge(asked)
-        scores = [judgement.score for judgement in judged]
-        shape, device = drawn.log_probabilities.shape, drawn.log_probabilities.device
-        rewards = torch.tensor([0.0 if score is None else score for score in scores], device=device).view(shape)
-        known = torch.tensor([score is not None for score in scores], device=device).view(shape)
-        objective = self.plan.feedback_weight * policy_loss(drawn.log_probabilities, rewards, known)
-        if known.any():
-            objective = objective - self.plan.entropy_bonus * drawn.entropy
-        return objective, float(drawn.entropy.detach()), judged
+    Args:
+        inputs: n, how many there are.
+        batch_size: Inputs in a step, and inputs that answers are drawn to in a step.
+        max_staleness: How many updates old an evaluated answer may be; None: as many as an epoch has, so that none is in vain.
+        words: The other settings.
 
-    def _check(self, loss: Tensor) -> None:
-        if not torch.isfinite(loss).all():
-            message = (
-                f"the loss is no longer a finite number after {self.step} steps: lower the learning rate, or look for such "
-                "numbers in inputs and targets"
-            )
-            raise DataError(message)
+    Raises:
+        ArgumentError: One is not known, or makes no sense.
+
+    Example:
+        >>> settings_of(100, epochs=3).max_staleness
+        4
+        >>> settings_of(100, epochs=0)
+        Traceback (most recent call last):
+        ...
+        llm_brain.errors.ArgumentError: `epochs`: Input should be greater than or equal to 1, got 0
+    """
+    if max_staleness is None:
+        max_staleness = math.ceil(inputs / max(1, batch_size))
+    given = {"batch_size": batch_size, "feedback_prompts": max(1, batch_size), "max_staleness": max_staleness, **words}
+    try:
+        return TrainingSettings(schedule="constant", gradient_clip=math.inf, **given)
+    except ValidationError as error:
+        message = explain(error).replace("validate_every", "validation_interval")
+        raise ArgumentError(message) from error
 
 
 def both_readings(
@@ -247,28 +232,12 @@ def both_readings(
     return inputs, prompts or ()
 
 
-def policy_loss(log_probabilities: Tensor, rewards: Tensor, known: Tensor) -> Tensor:
-    """REINFORCE with a leave-one-out baseline, for answers that were just drawn.
-
-    Args:
-        log_probabilities: Of K answers to each of n prompts, [n, K].
-        rewards: Their scores, [n, K]; what stands where `known` is false does not matter.
-        known: Which of them have one, [n, K].
-
-    Returns:
-        A scalar whose gradient estimates minus the gradient of the expected score.
+def mean_reward(steps: Sequence[dict[str, float]]) -> float | None:
+    """Average the rewards of steps; None where there was none.
 
     Example:
-        >>> logs = torch.tensor([[-0.7, -0.7]], requires_grad=True)
-        >>> policy_loss(logs, torch.tensor([[1.0, 0.0]]), torch.tensor([[True, True]])).backward()
-        >>> logs.grad.tolist()
-        [[-0.5, 0.5]]
+        >>> mean_reward([{"loss": 0.5}, {"reward": 1.5, "reward_count": 2}]), mean_reward([])
+        (0.75, None)
     """
-    measured = known & (known.sum(dim=1, keepdim=True) > 1)
-    return -(leave_one_out_advantages(rewards, known) * log_probabilities).sum() / measured.sum().clamp_min(1)
-
-
-def _tell_metrics(here: Span, **metrics: float | None) -> None:
-    for name, value in metrics.items():
-        if value is not None:
-            here.set(f"{METRIC}.{name}", value)
+    number = sum(step.get("reward_count", 0.0) for step in steps)
+    return sum(step.get("reward", 0.0) for step in steps) / number if number else None

@@ -14,6 +14,9 @@ from llm_brain.interface.outputs import Outputs
 from llm_brain.interface.vectors import Vectors
 from llm_brain.strategy.function import TypedFunction
 from llm_brain.strategy.implementation import Details
+from llm_brain.strategy.mapping import shown_progress
+from llm_brain.training.data.texts import is_unicode, normalized
+from llm_brain.training.many import in_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class GeneratedData(tuple[Tensor, Tensor]):  # noqa: SLOT001 - it holds more tha
         inputs: [n, sequence_length, embedding_dim], float32: a vector a word, see `Vectors.sequences`.
         targets: [n, output_size], as the declared outputs have them.
         pairs: The n texts that they were made from.
-        refused: How many pairs were not taken, by reason: "failed" where there was none, "empty", "duplicate", "does not fit".
+        refused: How many pairs were not taken, by reason: "failed" where there was none, "empty", "duplicate" but for case and
+            punctuation, "does not fit".
 
     Example:
         >>> import torch
@@ -86,7 +90,7 @@ def generate(
     """Have pairs written, and turn them into tensors.
 
     Args:
-        write: Writes a pair about a topic: something with an `input` and an `output`.
+        write: Writes a pair about a topic: something with an `input` and an `output`. Called from several threads at once.
         topics: What to write about; a topic that stands there several times is written about several times.
         sequence_length: Steps of an input.
         output_size: Numbers of a target; None: as many as the outputs have.
@@ -139,18 +143,22 @@ def _size(outputs: Outputs, asked: int | None) -> int:
 
 
 def _written(write: Callable[[str], Any], topics: Sequence[str], concurrency: int, progress: str | None) -> list[Any]:
-    """Have the pairs written: each is what was written, or the error where nothing was."""
+    """Have the pairs written: each is what was written, or the error where nothing was.
+
+    What was written is never lost to an error of a later call, be it that the budget is spent: it was paid for.
+    """
     if isinstance(write, TypedFunction):
         answers = write.map_details(topics, concurrency=concurrency, progress=progress)
         return [answer.value if isinstance(answer, Details) else answer for answer in answers]
-    return [_or_error(write, topic) for topic in topics]
 
+    def written(topic: str) -> Any:
+        try:
+            return write(topic)
+        except BackendError as error:
+            return error
 
-def _or_error(write: Callable[[str], Any], topic: str) -> Any:
-    try:
-        return write(topic)
-    except BackendError as error:
-        return error
+    with shown_progress(progress, len(topics), None) as tick:
+        return in_threads(written, [{"topic": topic} for topic in topics], tick, most=concurrency)
 
 
 def _usable(written: Sequence[Any], outputs: Outputs, size: int) -> tuple[list[TextPair], Counter[str]]:
@@ -161,7 +169,7 @@ def _usable(written: Sequence[Any], outputs: Outputs, size: int) -> tuple[list[T
             refused["failed"] += 1
             continue
         pair = TextPair(str(answer.input), str(answer.output))
-        key = " ".join(pair.input.casefold().split())
+        key = normalized(pair.input) if is_unicode(pair.input) else ""
         if not key or not pair.output.strip():
             refused["empty"] += 1
         elif key in pairs:

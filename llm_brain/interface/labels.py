@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from llm_brain.brain.heads.choice import ChoiceDistribution
 from llm_brain.errors import DefinitionError
-from llm_brain.interface.outputs import Drawn, Outputs, drawn_from, shaped
+from llm_brain.interface.outputs import Outputs, shaped
 from llm_brain.interface.vectors import Vectors
 
 _SHOWN: Final = 5
@@ -43,16 +44,20 @@ class Labels(Outputs):
 
     def answers(self, output: Tensor, vectors: Vectors | None = None) -> list[str]:  # noqa: ARG002
         """Name the likeliest label of each output."""
-        return [self.labels[place] for place in self._logits(output).argmax(dim=-1).tolist()]
+        return self.said(self.distribution(output).best())
 
     def read(self, output: Tensor, vectors: Vectors | None = None) -> list[str]:  # noqa: ARG002
         """Name the labels of each output with their probabilities, the likeliest first."""
         probabilities = torch.softmax(self._logits(output), dim=-1)
         return [_ranked(self.labels, row) for row in probabilities.tolist()]
 
-    def draw(self, output: Tensor, number: int, random: torch.Generator, vectors: Vectors | None = None) -> Drawn:  # noqa: ARG002
-        """Draw labels by their probabilities."""
-        return drawn_from(self._logits(output), number, random, self.labels)
+    def distribution(self, output: Tensor, vectors: Vectors | None = None) -> ChoiceDistribution:  # noqa: ARG002
+        """Give the labels' probabilities."""
+        return ChoiceDistribution(self._logits(output))
+
+    def said(self, target: Tensor) -> list[str]:
+        """Name labels by their places."""
+        return [self.labels[place] for place in target.tolist()]
 
     def takes(self, text: str, size: int) -> bool:  # noqa: ARG002
         """Tell whether it is one of the labels."""

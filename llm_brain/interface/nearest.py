@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import Tensor
 
+from llm_brain.brain.heads.choice import ChoiceDistribution
 from llm_brain.brain.text.vectors import VectorCodec
 from llm_brain.errors import ArgumentError, DefinitionError
-from llm_brain.interface.outputs import Drawn, Outputs, drawn_from, shaped
+from llm_brain.interface.outputs import Outputs, shaped
 from llm_brain.interface.vectors import Vectors
 
 
@@ -47,7 +47,7 @@ class NearestTexts(Outputs):
 
     def answers(self, output: Tensor, vectors: Vectors | None = None) -> list[str]:
         """Name the text that is nearest to each output."""
-        return [self.texts[place] for place in self._similarities(output, vectors).argmax(dim=-1).tolist()]
+        return self.said(self._similarities(output, vectors).argmax(dim=-1))
 
     def read(self, output: Tensor, vectors: Vectors | None = None) -> list[str]:
         """Name the text that is nearest to each output, and how near it is."""
@@ -56,9 +56,13 @@ class NearestTexts(Outputs):
         found = zip(near.values.tolist(), near.indices.tolist(), strict=True)
         return [f"{self.texts[place]!r} (cosine similarity {similarity:.2f}; {what})" for similarity, place in found]
 
-    def draw(self, output: Tensor, number: int, random: torch.Generator, vectors: Vectors | None = None) -> Drawn:
-        """Draw known texts, the nearer the likelier."""
-        return drawn_from(self._similarities(output, vectors) / self.temperature, number, random, self.texts)
+    def distribution(self, output: Tensor, vectors: Vectors | None = None) -> ChoiceDistribution:
+        """Give the known texts' probabilities: the nearer, the likelier."""
+        return ChoiceDistribution(self._similarities(output, vectors) / self.temperature)
+
+    def said(self, target: Tensor) -> list[str]:
+        """Give known texts by their places."""
+        return [self.texts[place] for place in target.tolist()]
 
     def _similarities(self, output: Tensor, vectors: Vectors | None) -> Tensor:
         if vectors is None:

@@ -6,7 +6,7 @@
     outputs     Described       anything                  what a function of yours says of it
 
 Which of them it is, is declared and never guessed: the same shape can be any of them. `answers` are what the network says,
-`read` is that with its probabilities, and `draw` takes answers at random by them, which is what feedback learns from:
+`read` is that with its probabilities, and `distribution` is what answers are drawn from and feedback learns from:
 
     pi(answer | input) = softmax over labels;  the product over tokens;  softmax of similarity / temperature over known texts
 """
@@ -15,38 +15,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from llm_brain.brain.heads.distribution import Distribution
 from llm_brain.errors import ArgumentError
 from llm_brain.interface.vectors import Vectors
-from llm_brain.training.objectives import entropy
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
-    """Answers that were drawn at random.
-
-    Attributes:
-        texts: K answers to each of n inputs.
-        log_probabilities: Of each answer, [n, K], with their gradient.
-        entropy: The mean entropy of what was drawn from, in nats, with its gradient.
-
-    Example:
-        >>> Drawn([["yes", "no"]], torch.zeros(1, 2), torch.zeros(())).texts[0]
-        ['yes', 'no']
-    """
-
-    texts: list[list[str]]
-    log_probabilities: Tensor
-    entropy: Tensor
 
 
 class Outputs(ABC):
-    """What outputs mean. A kind of one's own overrides `answers`, and `draw` where feedback is to be learned from.
+    """What outputs mean. A kind of one's own overrides `answers`, and for feedback `distribution` and `said`, too.
 
     Attributes:
         type: The type of an answer, as typed functions declare it.
@@ -79,23 +59,28 @@ class Outputs(ABC):
         """Say what each of n outputs means, and how sure it is; here without the latter."""
         return self.answers(output, vectors)
 
-    def draw(self, output: Tensor, number: int, random: torch.Generator, vectors: Vectors | None = None) -> Drawn:  # noqa: ARG002
-        """Draw answers to each of n inputs.
+    def distribution(self, output: Tensor, vectors: Vectors | None = None) -> Distribution[Any]:  # noqa: ARG002
+        """Give the distribution over answers to each of n inputs, with its gradient.
 
         Args:
             output: Of the network.
-            number: K, how many answers to each.
-            random: Draws them.
             vectors: As for `answers`.
+
+        Returns:
+            One whose targets have a JSON form row by row: a tensor, or a dict of tensors.
 
         Raises:
             ArgumentError: Nothing can be drawn from outputs of this kind.
         """
-        message = (
-            f"{type(self).__name__} says what an output means, but gives no probabilities that feedback could raise or lower: "
-            "declare Labels, Tokens or NearestTexts, override `draw`, or train with feedback_weight=0"
-        )
-        raise ArgumentError(message)
+        raise ArgumentError(_not_drawn(self))
+
+    def said(self, target: Any) -> list[str]:  # noqa: ARG002
+        """Say what was drawn from the distribution as texts, a text for each row of its target.
+
+        Raises:
+            ArgumentError: Nothing can be drawn from outputs of this kind.
+        """
+        raise ArgumentError(_not_drawn(self))
 
     def takes(self, text: str, size: int) -> bool:  # noqa: ARG002
         """Tell whether a text can be the target of a network with outputs of this size."""
@@ -125,25 +110,6 @@ class Described(Outputs):
         return [self.describe(row) for row in output]
 
 
-def drawn_from(logits: Tensor, number: int, random: torch.Generator, texts: Sequence[str]) -> Drawn:
-    """Draw answers from a distribution over texts.
-
-    Args:
-        logits: Of each text, [n, C].
-        number: K, how many answers to each input.
-        random: Draws them.
-        texts: What the C answers are.
-
-    Example:
-        >>> drawn_from(torch.tensor([[50.0, 0.0]]), 2, torch.Generator().manual_seed(0), ["yes", "no"]).texts
-        [['yes', 'yes']]
-    """
-    logs = torch.log_softmax(logits, dim=-1)
-    drawn = torch.multinomial(logs.detach().exp().cpu(), number, replacement=True, generator=random)
-    said = [[texts[int(place)] for place in row] for row in drawn]
-    return Drawn(said, logs.gather(1, drawn.to(logs.device)), entropy(logits))
-
-
 def shaped(output: Tensor, dimensions: int, last: int | None, expected: str) -> Tensor:
     """Check an output's shape and numbers; one without a batch dimension is a batch of one.
 
@@ -168,3 +134,10 @@ def shaped(output: Tensor, dimensions: int, last: int | None, expected: str) -> 
         message = "the output holds numbers that are not finite: there is nothing to say about it"
         raise ArgumentError(message)
     return batch
+
+
+def _not_drawn(outputs: Outputs) -> str:
+    return (
+        f"{type(outputs).__name__} says what an output means, but gives no probabilities that feedback could raise or lower: "
+        "declare Labels, Tokens or NearestTexts, override `distribution` and `said`, or train with feedback_weight=0"
+    )

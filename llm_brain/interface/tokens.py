@@ -3,19 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
+from llm_brain.brain.heads.distribution import Distribution, drawn
 from llm_brain.brain.text.tokens import TokenCodec
 from llm_brain.errors import ArgumentError
-from llm_brain.interface.outputs import Drawn, Outputs, shaped
+from llm_brain.interface.outputs import Outputs, shaped
 from llm_brain.interface.vectors import Vectors
-from llm_brain.training.objectives import entropy
 
 IGNORED: Final = -100
 """What stands in targets where there is no token: torch's losses leave it out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokensDistribution(Distribution[Tensor]):
+    """Probabilities of texts whose tokens are drawn each by itself. Targets are rows of ids, `[B, T]`.
+
+    What comes after the end changes no text: it has no likelihood and no entropy, and no reward is owed to it.
+
+    Attributes:
+        logits: One a token at each position, `[B, T, V]`.
+        end: The token that ends a text; None: it has all T.
+
+    Example:
+        >>> text = TokensDistribution(torch.zeros(1, 2, 4), end=0)
+        >>> text.log_prob(torch.tensor([[0, 3]])).exp().tolist(), text.log_prob(torch.tensor([[3, 0]])).exp().tolist()
+        ([0.25], [0.0625])
+    """
+
+    logits: Tensor
+    end: int | None = None
+
+    def log_prob(self, target: Tensor) -> Tensor:
+        """Give the log-probability of a text for each row, `[B]`: the sum over its tokens, up to the end and with it.
+
+        Raises:
+            ArgumentError: The target is no id of the vocabulary for each position.
+        """
+        vocabulary = self.logits.shape[-1]
+        is_id = not target.is_floating_point() and bool(((target >= 0) & (target < vocabulary)).all())
+        if target.shape != self.logits.shape[:-1] or not is_id:
+            message = f"a target must be ids from 0 to {vocabulary - 1}, {list(self.logits.shape[:-1])}; got {target}"
+            raise ArgumentError(message)
+        chosen = torch.log_softmax(self.logits, dim=-1).gather(-1, target[..., None]).squeeze(-1)
+        if self.end is None:
+            return chosen.sum(dim=-1)
+        is_end = (target == self.end).long()
+        return chosen.masked_fill(is_end.cumsum(dim=-1) > is_end, 0.0).sum(dim=-1)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Draw a token for each position, `[B, T]`."""
+        return drawn(self.logits, generator)
+
+    def best(self) -> Tensor:
+        """Give the likeliest token of each position, `[B, T]`."""
+        return self.logits.argmax(dim=-1)
+
+    def entropy(self, generator: torch.Generator | None = None) -> Tensor:  # noqa: ARG002 - known without drawing
+        """Give the entropy for each row, `[B]`: each position's, times the probability that the text is so long."""
+        logs = torch.log_softmax(self.logits, dim=-1)
+        spread = -(logs.exp() * logs).sum(dim=-1)
+        if self.end is None:
+            return spread.sum(dim=-1)
+        goes_on = torch.cumprod(1 - logs[..., self.end].exp(), dim=-1)
+        reached = torch.cat([torch.ones_like(goes_on[:, :1]), goes_on[:, :-1]], dim=-1)
+        return (reached * spread).sum(dim=-1)
 
 
 class Tokens(Outputs):
@@ -45,10 +101,10 @@ class Tokens(Outputs):
     def answers(self, output: Tensor, vectors: Vectors | None = None) -> list[str]:  # noqa: ARG002
         """Write the likeliest tokens of each output, or its ids, as text."""
         ids = self._logits(output).argmax(dim=-1) if output.is_floating_point() else shaped(output, 2, None, "ids [n, T]")
-        return [self._text(row) for row in ids.tolist()]
+        return self.said(ids)
 
-    def draw(self, output: Tensor, number: int, random: torch.Generator, vectors: Vectors | None = None) -> Drawn:  # noqa: ARG002
-        """Draw a token for each position, and write them as text.
+    def distribution(self, output: Tensor, vectors: Vectors | None = None) -> TokensDistribution:  # noqa: ARG002
+        """Give the distribution over texts: a token for each position, up to the end.
 
         Raises:
             ArgumentError: The outputs are ids, which have no probabilities.
@@ -56,13 +112,11 @@ class Tokens(Outputs):
         if not output.is_floating_point():
             message = "ids have no probabilities that feedback could raise or lower: let the network give logits [n, T, V]"
             raise ArgumentError(message)
-        logs = torch.log_softmax(self._logits(output), dim=-1)
-        flat = logs.detach().exp().flatten(0, 1).cpu()
-        ids = torch.multinomial(flat, number, replacement=True, generator=random).to(logs.device)
-        ids = ids.view(*logs.shape[:2], number).transpose(1, 2)
-        chosen = logs[:, None].expand(-1, number, -1, -1).gather(-1, ids[..., None]).squeeze(-1)
-        texts = [[self._text(row) for row in answers] for answers in ids.tolist()]
-        return Drawn(texts, (chosen * self._counted(ids)).sum(dim=-1), entropy(logs.flatten(0, 1)))
+        return TokensDistribution(self._logits(output), self.end)
+
+    def said(self, target: Tensor) -> list[str]:
+        """Write rows of ids as text."""
+        return [self._text(row) for row in target.tolist()]
 
     def takes(self, text: str, size: int) -> bool:
         """Tell whether a text has so few tokens that it fits."""
@@ -75,13 +129,6 @@ class Tokens(Outputs):
 
     def _logits(self, output: Tensor) -> Tensor:
         return shaped(output, 3, None, "logits [n, T, V], one for each token of the vocabulary at each position")
-
-    def _counted(self, ids: Tensor) -> Tensor:
-        """Mark the tokens up to the end and with it: what comes after it changes no text, and no reward is owed to it."""
-        if self.end is None:
-            return torch.ones_like(ids)
-        is_end = (ids == self.end).long()
-        return (is_end.cumsum(dim=-1) - is_end == 0).long()
 
     def _text(self, ids: Sequence[int]) -> str:
         return self.codec.text([token for token in ids if token != IGNORED])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
@@ -18,11 +19,13 @@ from llm_brain.backends.contract import LanguageBackend, Message, Reply, Request
 from llm_brain.backends.layers.traced import traced
 from llm_brain.backends.registry import resolve_model
 from llm_brain.errors import ArgumentError, BackendError, DefinitionError
+from llm_brain.interface.teacher import standard_function, with_answers
 from llm_brain.interface.words import settings_of_words, vectors_backend
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from llm_brain.interface.judging import Evaluate
     from llm_brain.interface.outputs import Outputs
     from llm_brain.interface.vectors import Vectors
 
@@ -240,6 +243,18 @@ class Translator:
             )
             raise ArgumentError(message)
         return meaning
+
+    @cached_property
+    def _evaluate(self) -> Evaluate:
+        """Who judges: the teacher's own function, or the standard one, which is greedy."""
+        own: Evaluate | None = getattr(self._teacher, "evaluate_output", None)
+        return own or standard_function(self.backend, "evaluate_output", replace(self.sampling, temperature=0.0, seed=0))
+
+    def _write(self, meaning: Outputs) -> Callable[[str], Any]:
+        """Return who writes pairs: the teacher's own function, or the standard one, with answers of the right kind."""
+        own: Callable[[str], Any] | None = getattr(self._teacher, "generate_training_pair", None)
+        standard = standard_function(self.backend, "generate_training_pair", replace(self.sampling, seed=0))
+        return with_answers(own or standard, meaning.type)
 
 
 # A word that is misspelt is answered with the name that the caller knows.

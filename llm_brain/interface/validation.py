@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from llm_brain.errors import ArgumentError
-from llm_brain.interface.judging import Judge, Judgement, average
+from llm_brain.interface.judgements import Judgement, average
+from llm_brain.interface.judging import Judge
 from llm_brain.interface.outputs import Outputs
 from llm_brain.interface.vectors import Vectors
 from llm_brain.tracing.names import KIND, SCORE, VALIDATION_KIND

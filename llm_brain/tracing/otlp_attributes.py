@@ -34,6 +34,7 @@ _JSON: Final = "application/json"
 _KINDS: Final[Mapping[str, str]] = {
     names.FUNCTION_KIND: "CHAIN",
     names.REPAIR_KIND: "CHAIN",
+    names.CASCADE_KIND: "CHAIN",
     names.EPOCH_KIND: "CHAIN",
     names.STEP_KIND: "CHAIN",
     names.TRIAL_KIND: "CHAIN",

@@ -1,56 +1,197 @@
-"""What a brain is to be taught, and what came of it: the two ends of `loop.train`."""
+"""Teaching: a typed function, a teacher and data in; a brain that implements the function out.
+
+    sources     pairs that the model labelled, the teacher wrote, traces recorded, a user has      -> pairs.jsonl
+    split       to learn from | to validate with | to calibrate a cascade with
+    train       the loss of the pairs, and evaluations of the brain's own answers                  -> training.json, journal, best
+    taught      the brain in the place of the model; what a cascade is calibrated with      -> student, calibration.jsonl
+
+All of it lies in one folder, together with the answers that were paid for: the same call goes on where it was.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
+import torch
+from pydantic import ValidationError
+
+from llm_brain.brain.config import BrainConfig
 from llm_brain.brain.model import Brain
-from llm_brain.training.data import Pair
-from llm_brain.training.feedback import Evaluate
+from llm_brain.errors import ArgumentError
+from llm_brain.strategy.words import explain
+from llm_brain.training.answers import answer_for
+from llm_brain.training.brain_learner import BrainLearner
+from llm_brain.training.callbacks import Callback
+from llm_brain.training.data import PairSet, Source, Tell
+from llm_brain.training.judging import Judging
+from llm_brain.training.keeping import keeping_answers
+from llm_brain.training.loop.randomness import own_randomness
+from llm_brain.training.loop.train import train
+from llm_brain.training.loop.world import joined
+from llm_brain.training.progress import shown_lesson
+from llm_brain.training.readers import default_reader
+from llm_brain.training.reading import Reader
+from llm_brain.training.settings import TrainingSettings
+from llm_brain.training.splitting import set_aside, split_pairs
+from llm_brain.training.student import Student
+from llm_brain.training.subject import Subject, bound
+from llm_brain.training.taught import PAIRS, Taught
+from llm_brain.training.teaching import Teaching
 
-Validate = Callable[[Sequence[tuple[str, int]]], float]
+Data: TypeAlias = Source | Sequence[Source] | PairSet
+"""Where pairs come from, or pairs that were gathered before, as they are."""
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """What a brain is to be taught, and by whom.
+def teach(
+    function: Callable[..., Any],
+    data: Data,
+    *,
+    folder: Path | str,
+    teacher: object | None = None,
+    held_out: Data | None = None,
+    settings: TrainingSettings | None = None,
+    brain: Mapping[str, Any] | None = None,
+    reader: Reader | None = None,
+    longest: int = 64,
+    device: torch.device | str = "cpu",
+    callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
+) -> Taught:
+    """Teach a brain a typed function.
 
-    Attributes:
-        pairs: Inputs with the teacher's answers.
-        prompts: Inputs whose answers by the brain are evaluated in training.
-        held_out: Inputs whose answers by the brain are scored at validation; they must not be among the pairs.
-        evaluate: Scores an answer (an option's index) to a prompt between 0 and 1. Called in the background.
-        validate: Scores all answers to the held-out inputs between 0 and 1.
+    Under `torchrun` all processes call it: the first one asks the model and writes the folder, all of them train.
+
+    Args:
+        function: What is taught: `Triage.route`, or `triage.route` of an object whose state matters. Its own model labels inputs
+            and judges written pairs.
+        data: Where pairs come from: `Given`, `Unlabelled`, `Generated`, `Traced`; or a set of pairs that were gathered before,
+            for several trainings with the same.
+        folder: Where everything is kept. The same call with the same folder goes on where it was.
+        teacher: An object with some of the methods `generate_training_pair`, `evaluate_output`, `rank_outputs` and
+            `score_validation`, typed functions or plain Python. Without one nobody evaluates the brain's answers: it learns from
+            the pairs alone, and is validated with those that were set aside.
+        held_out: Pairs that are not learned from, such as calls will come in use: half of them validates, half calibrates a
+            cascade. When omitted, a share of the data, `settings.held_out`.
+        settings: How it is trained.
+        brain: Fields of `BrainConfig` that the task does not decide: `{"width": 128, "blocks": 2}`.
+        reader: How it reads text; by default the tokens and the frozen embeddings of the function's own model where that is on
+            this machine, and of the embedded model elsewhere.
+        longest: How many symbols a text that it writes has at most.
+        device: Where the brain is trained, and stays.
+        callbacks: Are told of updates, epochs and evaluations.
+        progress: Whether the terminal shows bars; None: where there is one.
+
+    Raises:
+        DefinitionError: It is no typed function, or a brain cannot answer with its type.
+        DataError: There are too few pairs; the message tells what was refused, and why.
+        BackendError: The model failed in a way that concerns all calls, or the validation failed.
+        CheckpointError: The folder cannot be written, or a checkpoint in it is damaged.
 
     Example:
-        >>> Lesson([], [], [], evaluate=lambda prompt, answer: 1.0, validate=lambda answers: 1.0).pairs
-        []
+        >>> import tempfile
+        >>> from typing import Literal
+        >>> from llm_brain import llm_strategy
+        >>> from llm_brain.training import ByteReader, Given
+        >>> @llm_strategy("local")
+        ... class Desk:
+        ...     def route(self, message: str) -> Literal["billing", "bug"]:
+        ...         '''Decide who reads a customer's message.'''
+        >>> pairs = Given([("I paid twice.", "billing"), ("It crashes.", "bug")] * 1 + [
+        ...     (f"Invoice {n} is wrong.", "billing") for n in range(8)] + [(f"Error {n} again.", "bug") for n in range(8)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     taught = teach(Desk.route, pairs, folder=folder, reader=ByteReader(), settings=TrainingSettings(epochs=2))
+        >>> Desk.using(taught.student)().route("I was charged twice.") in ("billing", "bug")
+        True
     """
+    settings, folder = settings or TrainingSettings(), Path(folder)
+    with (
+        joined() as world,
+        own_randomness(torch.device(device)),
+        shown_lesson(settings.epochs, shown=progress if world.is_first else False) as bars,
+    ):
+        subject = _subject(function, teacher, folder, longest)
+        aside = None if held_out is None else world.told(lambda: _gathered(subject, held_out, bars.stage))
+        pairs = world.told(lambda: _written(subject, data, folder, bars.stage))
+        if aside is None:
+            learned, validated, calibration = split_pairs(pairs, settings.held_out, settings.seed)
+        else:
+            learned, validated, calibration = set_aside(pairs, aside, settings.seed)
+        reader = reader or world.told(lambda: default_reader(subject.function))
+        torch.manual_seed(settings.seed)
+        network = build_brain(subject, reader, brain or {}).to(device)
+        learner = BrainLearner(
+            network,
+            reader,
+            subject.kind,
+            learned,
+            [pair.text for pair in learned[: settings.prompts]],
+            temperature=settings.distillation_temperature,
+            word_dropout=settings.word_dropout,
+        )
+        judging = Judging(subject, learner, learned, validated, is_judged=teacher is not None)
+        result = train(
+            learner,
+            settings,
+            folder,
+            evaluate=judging.evaluate if judging.is_judged else None,
+            rank=judging.rank,
+            validate=judging.validate,
+            callbacks=[bars, *callbacks],
+            world=world,
+        )
+        spec = subject.function.spec
+        student = Student(network, reader, spec.qualified_name, spec.returns)
+        taught = Taught(student, result.score or 0.0, result.history, pairs, calibration, folder)
+        if world.is_first:
+            taught.save()
+    return taught
 
-    pairs: Sequence[Pair]
-    prompts: Sequence[str]
-    held_out: Sequence[str]
-    evaluate: Evaluate
-    validate: Validate
 
+def build_brain(subject: Subject, reader: Reader, fields: Mapping[str, Any]) -> Brain:
+    """Build a brain for a function.
 
-@dataclass
-class TrainingResult:
-    """What came of a training.
+    Args:
+        subject: What it will be taught.
+        reader: How it reads.
+        fields: Of `BrainConfig`, beside those that the task decides.
 
-    Attributes:
-        brain: With the best weights.
-        score: Their validation score.
-        history: Metrics of each epoch.
-        resumed_epochs: How many epochs were taken over from an earlier, interrupted run.
-
-    Example:
-        >>> TrainingResult.__dataclass_fields__["score"].type
-        'float'
+    Raises:
+        ArgumentError: A field is not one of them, or has a value that does not fit.
     """
+    decided = {"input_size": reader.input_size, "vocabulary": reader.vocabulary, "answer": subject.kind.answer}
+    if taken := decided.keys() & fields.keys():
+        message = f"the task decides {', '.join(sorted(taken))}: leave it out of `brain`"
+        raise ArgumentError(message)
+    try:
+        config = BrainConfig(**fields, **decided)
+    except ValidationError as error:
+        message = f"`brain` does not fit: {explain(error)}"
+        raise ArgumentError(message) from error
+    return Brain(config, embedding=reader.table)
 
-    brain: Brain
-    score: float
-    history: list[dict[str, float]] = field(default_factory=list)
-    resumed_epochs: int = 0
+
+def _subject(function: Callable[..., Any], teacher: object | None, folder: Path, longest: int) -> Subject:
+    answers = folder / "answers.sqlite"
+    taught = keeping_answers(bound(function), answers)
+    teaching = Teaching(teacher, taught, keep=lambda method: keeping_answers(method, answers))
+    return Subject(taught, answer_for(taught.spec.returns, longest=longest), teaching)
+
+
+def _written(subject: Subject, data: Data, folder: Path, tell: Tell) -> PairSet:
+    pairs = _gathered(subject, data, tell)
+    if pairs is not data:
+        pairs.balance()
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs.save(folder / PAIRS)
+    return pairs
+
+
+def _gathered(subject: Subject, data: Data, tell: Tell) -> PairSet:
+    if isinstance(data, PairSet):
+        return data
+    pairs = PairSet(subject.kind)
+    for source in data if isinstance(data, Sequence) else [data]:
+        source.gather(subject, pairs, tell)
+    return pairs

@@ -1,4 +1,4 @@
-"""How a brain reads text: the tokens and the frozen token embeddings of its teacher.
+"""How a brain reads text: the tokens and the frozen token embeddings of its teacher, or plain bytes.
 
 A brain that starts from its teacher's own embeddings knows from the start which words are alike, and so needs far fewer
 pairs than one that starts from bytes. Only the tokenizer and the table are read; the language model itself is not loaded.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
+from llm_brain.brain.text.bytes import ByteCodec
 from llm_brain.brain.text.codec import pad
 from llm_brain.brain.text.tokens import TokenCodec
 from llm_brain.errors import WeightsError, missing_dependency
@@ -21,6 +23,66 @@ if TYPE_CHECKING:
 
 EMBEDDING_NAMES = ("model.embed_tokens.weight", "transformer.wte.weight", "gpt_neox.embed_in.weight")
 TABLE_DIMENSIONS = 2
+BYTE_VECTOR = 32
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Turns texts into what a brain reads.
+
+    Example:
+        >>> isinstance(ByteReader(), Reader)
+        True
+    """
+
+    @property
+    def table(self) -> Tensor | None:
+        """Frozen embeddings, [vocabulary, size]; None where the brain learns its own."""
+        ...
+
+    @property
+    def input_size(self) -> int:
+        """The numbers of a symbol's vector."""
+        ...
+
+    @property
+    def vocabulary(self) -> int | None:
+        """How many symbols a brain learns vectors for; None where there is a table."""
+        ...
+
+    def tokens(self, text: str) -> list[int]:
+        """Turn a text into symbols, one at least."""
+        ...
+
+    def describe(self) -> Any:
+        """Say in JSON how it reads, so that a brain is not given to another."""
+        ...
+
+
+class ByteReader:
+    """Reads the bytes of texts: needs no model, and learns what words mean from the pairs alone.
+
+    Args:
+        longest: How many bytes of a text are read; what is beyond is cut off.
+
+    Example:
+        >>> ByteReader().tokens("Hi")
+        [72, 105]
+    """
+
+    def __init__(self, *, longest: int = 256) -> None:
+        self.table = None
+        self.input_size = BYTE_VECTOR
+        self.vocabulary = ByteCodec.vocabulary
+        self.longest = longest
+
+    def tokens(self, text: str) -> list[int]:
+        """Turn a text into its bytes; an empty one into one that says so."""
+        return list(text.encode("utf-8", "surrogatepass"))[: self.longest] or [ByteCodec.end]
+
+    def describe(self) -> Any:
+        """Say how many bytes are read."""
+        return {"reader": "bytes", "longest": self.longest}
 
 
 class TokenReader:
@@ -45,7 +107,10 @@ class TokenReader:
     def __init__(self, tokenizer: Tokenizer, table: torch.Tensor, *, longest: int = 96) -> None:
         self.codec = TokenCodec(tokenizer)
         self.table = table
+        self.input_size = table.shape[1]
+        self.vocabulary = None
         self.longest = longest
+        self._described = {"reader": "tokens", "longest": longest, "table": [*table.shape, float(table.double().sum())]}
 
     @classmethod
     def from_folder(cls, folder: Path, *, longest: int = 96) -> TokenReader:
@@ -86,6 +151,10 @@ class TokenReader:
     def tokens(self, text: str) -> list[int]:
         """Turn one text into its token ids; an empty text into one token, so that there is something to read."""
         return self.codec.ids(text)[: self.longest] or [0]
+
+    def describe(self) -> Any:
+        """Say how long a text may be, and which table it is."""
+        return self._described
 
     def read(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Turn texts into one padded batch.

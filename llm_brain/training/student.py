@@ -1,11 +1,12 @@
-"""A trained brain as the implementer of an interface: one text in, a value of the return type out."""
+"""A trained brain as the implementer of an interface: a call in, a value of the return type out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,19 +15,22 @@ from llm_brain.brain.heads.answers import Answer, Record, Text
 from llm_brain.brain.heads.choice import ChoiceDistribution
 from llm_brain.brain.model import Brain
 from llm_brain.brain.text.bytes import ByteCodec
-from llm_brain.brain.text.codec import SymbolCodec
+from llm_brain.brain.text.codec import SymbolCodec, pad
 from llm_brain.errors import CheckpointError, DefinitionError
 from llm_brain.strategy.annotations.names import type_name
 from llm_brain.strategy.implementation import Details
 from llm_brain.training.answers import AnswerType, answer_for
-from llm_brain.training.reading import TokenReader
+from llm_brain.training.calls import call_text
+from llm_brain.training.cascade.confident import Answered
+from llm_brain.training.reading import Reader
 
 if TYPE_CHECKING:
+    from llm_brain.brain.state import BrainOutput
     from llm_brain.strategy.signature import FunctionSpec
 
 
 class Student:
-    """A brain that implements the typed function it was taught: one text in, a value of the function's return type out.
+    """A brain that implements the typed function it was taught.
 
     Hand it in where a model's name would stand: `Interface.using(student)`.
 
@@ -44,17 +48,18 @@ class Student:
         >>> from tokenizers import Tokenizer
         >>> from tokenizers.models import WordLevel
         >>> from llm_brain.brain import BrainConfig, Choice
+        >>> from llm_brain.training import TokenReader
         >>> reader = TokenReader(Tokenizer(WordLevel({"?": 0, "good": 1}, unk_token="?")), torch.eye(2))
         >>> brain = Brain(BrainConfig(input_size=2, answer=Choice(options=2), width=8, heads=1), embedding=reader.table)
         >>> student = Student(brain, reader, "Reader.praises", bool)
-        >>> student.name
-        'brain'
+        >>> student.name, student.answer_all(["good"])[0] in (True, False)
+        ('brain', True)
     """
 
     def __init__(
         self,
         brain: Brain,
-        reader: TokenReader,
+        reader: Reader,
         function: str,
         returns: Any,
         *,
@@ -69,61 +74,101 @@ class Student:
         self.name = name
         self.brain = brain.eval()
         self.reader = reader
+        self._device = next(brain.parameters()).device
         self.function = function
+        self.kind: AnswerType = kind
         self.meaning = kind.meaning()
         self._accepted: tuple[FunctionSpec, AnswerType] | None = None
 
     def call(
         self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
-    ) -> Details:
+    ) -> Details[Any]:
         """Answer one call.
 
         Raises:
-            DefinitionError: It is another function than the one that was taught, it takes more than one text, or the object
-                has a state, which the brain does not read.
+            DefinitionError: It is another function than the one that was taught.
         """
         del sample  # the brain's answer is its best: every sample is the same
         kind = self._kind(spec)
-        if state:
-            message = (
-                f"{spec.qualified_name} was called on an object with a state ({', '.join(state)}), which a brain does not read"
-            )
-            raise DefinitionError(message)
-        (text,) = arguments.values()
         with torch.inference_mode():
-            answer = self.brain(torch.tensor([self.reader.tokens(text)])).answer
-            (value,) = kind.values(answer.best())
-            if not isinstance(answer, ChoiceDistribution):
-                return Details(value, self.name)
-            options = kind.values(torch.arange(answer.logits.shape[1]))
-            return Details(value, self.name, probabilities=dict(zip(options, answer.probabilities[0].tolist(), strict=True)))
+            return self._details(self._read([call_text(spec, arguments, state)]), kind)
+
+    def text(self, spec: FunctionSpec, arguments: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
+        """Write a call as the text that the brain reads.
+
+        Raises:
+            DefinitionError: It is a call of another function than the one that was taught.
+        """
+        self._kind(spec)
+        return call_text(spec, arguments, state)
+
+    def answer(self, text: str) -> Answered:
+        """Answer a text, and tell how sure the brain is of it and what it made of the text.
+
+        The confidence is the probability of the answer; for a number it is the density at it, for a record the product over its
+        fields.
+
+        Example:
+            >>> from llm_brain.brain import BrainConfig
+            >>> from llm_brain.training import ByteReader, answer_for
+            >>> reader, kind = ByteReader(), answer_for(bool)
+            >>> brain = Brain(BrainConfig(input_size=32, vocabulary=reader.vocabulary, answer=kind.answer, width=8, heads=1))
+            >>> Student(brain, reader, "praises", bool).answer("good").confidence >= 0.5
+            True
+        """
+        with torch.inference_mode():
+            output = self._read([text])
+            details = self._details(output, self.kind)
+            surest = output.answer.log_prob(output.answer.best())
+            return Answered(details, math.exp(min(float(surest), 700.0)), output.features[0].mean(dim=0).cpu())
+
+    def answer_all(self, texts: Sequence[str], *, batch_size: int = 256) -> list[Any]:
+        """Answer many texts, in batches of similar length, which is the fastest way to have a thousand answers.
+
+        Args:
+            texts: Calls, as `text` writes them.
+            batch_size: The most texts at once.
+        """
+        rows = [self.reader.tokens(text) for text in texts]
+        order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
+        values: list[Any] = [None] * len(rows)
+        with torch.inference_mode():
+            for start in range(0, len(order), batch_size):
+                places = order[start : start + batch_size]
+                found = self.kind.values(self._pass([rows[place] for place in places]).answer.best())
+                for place, value in zip(places, found, strict=True):
+                    values[place] = value
+        return values
 
     def save(self, folder: Path) -> None:
-        """Write the brain and what it implements; the embedding table stays with the language model it came from.
+        """Write the brain and what it implements; an embedding table stays with the language model it came from.
 
         Raises:
             CheckpointError: The folder cannot be written.
         """
-        save_brain(self.brain, folder, {"function": self.function, "meaning": self.meaning})
+        save_brain(self.brain, folder, {"function": self.function, "meaning": self.meaning, "reader": self.reader.describe()})
 
     @classmethod
-    def load(cls, folder: Path, reader: TokenReader, returns: Any, *, codec: SymbolCodec | None = None) -> Student:
+    def load(cls, folder: Path, reader: Reader, returns: Any, *, codec: SymbolCodec | None = None) -> Student:
         """Read a student that was saved.
 
         Args:
             folder: Where it lies.
-            reader: How it reads text: with the table that it was trained with.
+            reader: How it reads text: the one that it was trained with.
             returns: The type of its answers.
             codec: How it writes text, where it does.
 
         Raises:
             CheckpointError: The folder holds no brain, a damaged one, one that implements nothing or gives other answers, or one
-                that read by another embedding table.
+                that read in another way.
         """
         brain, extra = load_brain(folder, embedding=reader.table)
         function, meaning = extra.get("function"), extra.get("meaning")
         if not isinstance(function, str) or meaning is None:
             message = f"the brain in {folder} implements no function: it was not saved by `Student.save`"
+            raise CheckpointError(message)
+        if extra.get("reader") != reader.describe():
+            message = f"the brain in {folder} read by {extra.get('reader')}, and the reader is {reader.describe()}"
             raise CheckpointError(message)
         try:
             student = cls(brain, reader, function, returns, codec=codec)
@@ -135,6 +180,23 @@ class Student:
         message = f"the brain in {folder} gives the answers {meaning}, and those of {type_name(returns)} are {student.meaning}"
         raise CheckpointError(message)
 
+    def _read(self, texts: Sequence[str]) -> BrainOutput:
+        return self._pass([self.reader.tokens(text) for text in texts])
+
+    def _pass(self, rows: Sequence[Sequence[int]]) -> BrainOutput:
+        # A batch of one has no padding, and needs no lengths.
+        tokens, lengths = (torch.tensor(rows), None) if len(rows) == 1 else pad(rows)
+        output: BrainOutput = self.brain(tokens.to(self._device), lengths=None if lengths is None else lengths.to(self._device))
+        return output
+
+    def _details(self, output: BrainOutput, kind: AnswerType) -> Details[Any]:
+        answer = output.answer
+        (value,) = kind.values(answer.best())
+        if not isinstance(answer, ChoiceDistribution):
+            return Details(value, self.name)
+        options = kind.values(torch.arange(answer.logits.shape[1]))
+        return Details(value, self.name, probabilities=dict(zip(options, answer.probabilities[0].tolist(), strict=True)))
+
     def _kind(self, spec: FunctionSpec) -> AnswerType:
         """Check that it is the function that was taught, once, and return the type of its answers."""
         if self._accepted is None or self._accepted[0] is not spec:
@@ -145,10 +207,6 @@ class Student:
         message = f"this brain was taught {self.function} with the answers {self.meaning}; it cannot implement "
         if spec.qualified_name != self.function:
             raise DefinitionError(message + spec.qualified_name)
-        given = spec.parameters.values()
-        types = [get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation for annotation in given]
-        if types != [str]:
-            raise DefinitionError(message + "it with other parameters than one text")
         kind = None if spec.likelihood_of else self._kind_of(spec.returns)
         if kind is None or kind.answer != self.brain.config.answer or kind.meaning() != self.meaning:
             raise DefinitionError(message + f"it with the answers of {type_name(spec.returns)}")

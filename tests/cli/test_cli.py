@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from llm_brain.cli import app
 
 WRONG = [["models", "fetch", "gpt-9"], ["models", "sell"], ["fly"], ["models", "list", "--fast"], ["ask"], ["doctor", "--now"]]
-RIGHT = [[], ["models"], ["models", "fetch"], ["models", "list"], ["ask"], ["doctor"]]
+RIGHT = [[], ["models"], ["models", "fetch"], ["models", "list"], ["ask"], ["teach"], ["evaluate"], ["doctor"]]
 
 
 @pytest.mark.parametrize("arguments", WRONG)

@@ -24,6 +24,7 @@ PAGES = [
     "traces.md",
     "brain.md",
     "plastic-rnn.md",
+    "teaching.md",
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -43,8 +43,13 @@ def test_a_stopped_run_goes_on_and_a_second_run_asks_the_model_nothing(tmp_path:
     assert summary["cached_calls"] > 100  # what the stopped run had paid for
     assert summary["trials"] == 2
     assert summary["brain_accuracy"] > 0.65
+    assert summary["cascade_agreement"] > 0.8
+    assert 0.0 < summary["cascade_model_share"] <= 1.0
+    assert summary["cascade_accuracy"] > summary["brain_accuracy"]
     assert (run / "report.html").read_text(encoding="utf-8").count("<svg") >= 4
-    assert {record.name for record in read_spans(run)} >= {"trial", "training epoch", "validation", "MoodReader.mood"}
+    assert {record.name for record in read_spans(run)} >= {"trial", "training epoch", "validation", "MoodReader.mood", "cascade"}
+    validation = next(record for record in read_spans(run) if record.name == "validation")
+    assert set(validation.attributes["llm_brain.metric.modulators"]) >= {"dopamine"}
     assert list((run / "wandb").glob("offline-run-*"))
 
     third = start(run)
@@ -52,7 +57,8 @@ def test_a_stopped_run_goes_on_and_a_second_run_asks_the_model_nothing(tmp_path:
     assert third.returncode == 0, output
     again = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     assert again["model_calls"] == 0
-    assert again["brain_accuracy"] == summary["brain_accuracy"]
+    for name in ("brain_accuracy", "cascade_accuracy", "cascade_model_share"):
+        assert again[name] == summary[name]
 
 
 def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,8 @@ import torch
 from llm_brain.backends import Reply, Request, Usage
 from llm_brain.errors import ArgumentError, BackendError, BudgetError, DefinitionError, MissingKeyError
 from llm_brain.interface import Described, Evaluation, Judgement, LLMInterface, Teacher
-from llm_brain.interface.judging import Judge, Tally
+from llm_brain.interface.judgements import Tally
+from llm_brain.interface.judging import Judge
 from llm_brain.strategy import llm_strategy
 from tests.interface.models import Rules, Scripted
 
@@ -131,6 +132,33 @@ def test_what_is_no_score_at_all_is_a_fault_of_the_program_and_comes_out(value: 
 def test_an_error_in_a_judge_of_ones_own_comes_out() -> None:
     with pytest.raises(ZeroDivisionError):
         judged(Judge(lambda _task, _output: 1 / 0), QUESTION)
+
+
+def test_what_is_under_way_is_not_asked_for_again(gate: threading.Event) -> None:
+    asked = []
+
+    def patient(task: str, output: str) -> float:
+        asked.append((task, output))
+        assert gate.wait(30)
+        return 0.5
+
+    with Judge(patient, deadline=0.05) as judge:
+        assert [each.score for each in judge.judge([QUESTION])] == [None]
+        assert [each.score for each in judge.judge([QUESTION])] == [None]
+        gate.set()
+        assert judge.score(*QUESTION) == 0.5
+    assert asked == [QUESTION]
+    assert judge.taken() == Tally(evaluations=1, calls=1, cost=None)
+    assert judge.taken() == Tally()
+
+
+def test_a_judge_that_was_closed_asks_nothing_more() -> None:
+    model = Scripted(said(1))
+    with judge_of(model) as judge:
+        pass
+    with pytest.raises(BackendError, match="given up"):
+        judge.score(*QUESTION)
+    assert not model.requests
 
 
 def test_a_failed_evaluation_is_tried_again_when_it_is_wanted_again_and_three_times_in_all() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -15,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from llm_brain.errors import ArgumentError, DefinitionError
 from llm_brain.interface import Described, Labels, NearestTexts, Outputs, Tokens
+from llm_brain.interface.tokens import TokensDistribution
 from llm_brain.interface.vectors import Vectors
 from tests.interface.models import SIZE, Scripted
 
@@ -70,21 +72,14 @@ def test_an_output_that_is_not_finite_says_nothing(number: float) -> None:
             outputs.read(output)
 
 
-def test_labels_are_drawn_as_often_as_they_are_likely_and_with_their_likelihood() -> None:
+def test_labels_have_the_probabilities_of_their_logits() -> None:
     output = torch.tensor([[0.2, 0.8]]).log().requires_grad_()
-    drawn = Labels(["red", "blue"]).draw(output, 2000, seeded())
-    assert abs(drawn.texts[0].count("blue") / 2000 - 0.8) < 0.04
-    expected = [math.log(0.8 if text == "blue" else 0.2) for text in drawn.texts[0]]
-    assert drawn.log_probabilities[0].tolist() == pytest.approx(expected, abs=1e-5)
-    assert float(drawn.entropy.detach()) == pytest.approx(-(0.2 * math.log(0.2) + 0.8 * math.log(0.8)))
-    assert drawn.log_probabilities.requires_grad
-    assert drawn.entropy.requires_grad
-
-
-def test_the_same_seed_draws_the_same_answers() -> None:
-    output = torch.zeros(5, 2)
-    first, second, other = (Labels(["a", "b"]).draw(output, 8, seeded(seed)).texts for seed in (1, 1, 2))
-    assert first == second != other
+    labels = Labels(["red", "blue"])
+    distribution = labels.distribution(output)
+    assert distribution.probabilities.tolist()[0] == pytest.approx([0.2, 0.8])
+    assert labels.said(torch.tensor([1, 0])) == ["blue", "red"]
+    assert labels.said(distribution.best()) == labels.answers(output) == ["blue"]
+    assert distribution.log_prob(torch.tensor([1])).requires_grad
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
@@ -127,31 +122,51 @@ class Letters:
 
 def test_the_likelihood_of_a_drawn_text_is_that_of_its_tokens_up_to_the_end() -> None:
     torch.manual_seed(0)
-    output = torch.randn(3, 6, 4, requires_grad=True)
-    drawn = Tokens(Letters(), end=0).draw(output, 50, seeded())
+    output = torch.randn(3, 6, 4)
+    letters = Tokens(Letters(), end=0)
+    distribution = letters.distribution(output)
     logs = torch.log_softmax(output, dim=-1)
-    seen_ends = 0
-    for place, texts in enumerate(drawn.texts):
-        for number, text in enumerate(texts):
+    random, seen_ends = seeded(), 0
+    for _ in range(50):
+        target = distribution.sample(random)
+        for place, (text, given_log) in enumerate(zip(letters.said(target), distribution.log_prob(target).tolist(), strict=True)):
             ids = [*Letters().encode(text), 0][:6]
             seen_ends += len(text) < 6
-            expected = sum(float(logs[place, position, token].detach()) for position, token in enumerate(ids))
-            assert float(drawn.log_probabilities[place, number].detach()) == pytest.approx(expected, abs=1e-4)
+            assert given_log == pytest.approx(sum(float(logs[place, at, token]) for at, token in enumerate(ids)), abs=1e-4)
     assert seen_ends > 20
+
+
+@pytest.mark.parametrize("end", [None, 0, 2])
+@given(seed=st.integers(0, 100))
+def test_the_likelihoods_of_all_texts_are_one_together_and_their_entropy_is_that_of_the_texts(end: int | None, seed: int) -> None:
+    distribution = TokensDistribution(torch.randn(1, 3, 3, generator=seeded(seed)), end)
+    logs: dict[tuple[int, ...], float] = {}
+    for ids in itertools.product(range(3), repeat=3):
+        text = ids if end not in ids else ids[: ids.index(end) + 1]
+        logs[text] = float(distribution.log_prob(torch.tensor([ids])))
+    assert sum(map(math.exp, logs.values())) == pytest.approx(1.0, abs=1e-5)
+    assert float(distribution.entropy()) == pytest.approx(-sum(math.exp(log) * log for log in logs.values()), abs=1e-5)
+
+
+@pytest.mark.parametrize("target", [[[0, 1]], [[0, 1, 4]], [[0, 1, -1]], [[0.0, 1.0, 2.0]]])
+def test_what_is_no_row_of_ids_has_no_likelihood(target: list[list[float]]) -> None:
+    with pytest.raises(ArgumentError, match="ids from 0 to 3"):
+        TokensDistribution(torch.zeros(1, 3, 4)).log_prob(torch.tensor(target))
 
 
 def test_tokens_after_the_end_get_no_gradient() -> None:
     logits = torch.zeros(1, 3, 2)
     logits[0, 0, 0] = 50.0  # the first token is the end
     logits.requires_grad_()
-    Tokens(Letters(), end=0).draw(logits, 4, seeded()).log_probabilities.sum().backward()
+    distribution = Tokens(Letters(), end=0).distribution(logits)
+    distribution.log_prob(distribution.sample(seeded())).sum().backward()
     assert logits.grad is not None
     assert not logits.grad[0, 1:].any()
 
 
 def test_ids_cannot_be_drawn_from() -> None:
     with pytest.raises(ArgumentError, match="let the network give logits"):
-        BYTES.draw(torch.tensor([[1, 2]]), 2, seeded())
+        BYTES.distribution(torch.tensor([[1, 2]]))
 
 
 def test_a_text_with_too_many_tokens_is_no_target() -> None:
@@ -187,15 +202,14 @@ def test_known_texts_are_turned_into_vectors_once_for_each_model() -> None:
         assert model.embedded == ["a cup of tea", "a train", "rain"]
 
 
-def test_known_texts_are_drawn_by_their_similarity() -> None:
+def test_known_texts_are_as_likely_as_they_are_similar() -> None:
     outputs, vectors = known(temperature=0.5)
     output = vectors(["rain"]).requires_grad_()
     similarities = torch.cosine_similarity(output.detach(), vectors(outputs.texts))
-    probabilities = torch.softmax(similarities / 0.5, dim=0)
-    drawn = outputs.draw(output, 2000, seeded(), vectors)
-    for text, probability in zip(outputs.texts, probabilities.tolist(), strict=True):
-        assert abs(drawn.texts[0].count(text) / 2000 - probability) < 0.04
-    drawn.log_probabilities.sum().backward()
+    distribution = outputs.distribution(output, vectors)
+    assert torch.allclose(distribution.probabilities[0], torch.softmax(similarities / 0.5, dim=0), atol=1e-5)
+    assert outputs.said(distribution.best()) == ["rain"]
+    distribution.log_prob(torch.tensor([0])).sum().backward()
     assert output.grad is not None
     assert output.grad.any()
 
@@ -217,7 +231,9 @@ def test_what_a_function_describes_can_be_judged_but_not_drawn() -> None:
     degrees = Described(lambda output: f"{float(output[0]):.0f} degrees")
     assert degrees.read(torch.tensor([[21.0], [-3.0]])) == ["21 degrees", "-3 degrees"]
     with pytest.raises(ArgumentError, match="feedback_weight=0"):
-        degrees.draw(torch.zeros(1, 1), 2, seeded())
+        degrees.distribution(torch.zeros(1, 1))
+    with pytest.raises(ArgumentError, match="feedback_weight=0"):
+        degrees.said(torch.zeros(1))
 
 
 def test_a_kind_of_ones_own_needs_no_more_than_its_answers() -> None:

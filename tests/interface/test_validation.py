@@ -274,6 +274,8 @@ def test_plain_python_can_write_pairs_too() -> None:
                 raise BackendError(message, kind="refusal")
             return TrainingPair(input=f"about {topic}", output="red")
 
-    data = writer(outputs=COLOURS, teacher=Author()).generate_training_data(["tea", "war"], 3)
+    data = writer(outputs=COLOURS, teacher=Author()).generate_training_data(["tea", "war", "Tea!"], 3)
     assert data.prompts == ["about tea"]
-    assert dict(data.refused) == {"failed": 1}
+    assert dict(data.refused) == {"failed": 1, "duplicate": 1}
+    with pytest.raises(ArgumentError, match="at least one call"):
+        writer(outputs=COLOURS, teacher=Author()).generate_training_data(["tea"], 3, concurrency=0)

@@ -31,7 +31,7 @@ from llm_brain.optimize import LLMOptimizer
 from llm_brain.strategy import ModelImplementation
 from llm_brain.tracing import WandbRun, read_spans, record, span
 from llm_brain.tracing.page import write_page
-from llm_brain.training import Lesson, Pair, TokenReader, TrainingSettings, train
+from llm_brain.training import BrainLearner, Pair, TokenReader, TrainingSettings, Validation, answer_for, train
 from tests.interface.models import Scripted, judged_by
 from tests.servers.dialects import MODEL, OPENAI
 from tests.servers.faulty import FaultyServer
@@ -154,14 +154,10 @@ def train_a_brain(folder: Path) -> None:
     words = Tokenizer(WordLevel({"?": 0, "good": 1, "binturong": 2}, unk_token="?"))
     reader = TokenReader(words, torch.eye(3))
     brain = Brain(BrainConfig(input_size=3, answer=Choice(options=2), width=8, heads=1), embedding=reader.table)
-    lesson = Lesson(
-        pairs=[Pair("good", 0, (0.9, 0.1), "labelled"), Pair("binturong", 1, (0.1, 0.9), "labelled")],
-        prompts=["good binturong"],
-        held_out=["binturong"],
-        evaluate=lambda _prompt, _answer: 1.0,
-        validate=lambda _answers: 1.0,
-    )
-    train(brain, reader, lesson, TrainingSettings(epochs=2, feedback_weight=1.0), folder)
+    pairs = [Pair("good", False, (0.9, 0.1)), Pair("binturong", True, (0.1, 0.9))]
+    learner = BrainLearner(brain, reader, answer_for(bool), pairs, ["good binturong"])
+    settings = TrainingSettings(epochs=2, feedback_weight=1.0)
+    train(learner, settings, folder, evaluate=lambda _prompt, _answer: 1.0, validate=lambda: Validation(1.0))
 
 
 class Knobs(BaseModel):

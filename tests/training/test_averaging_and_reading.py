@@ -1,7 +1,6 @@
 """The running average of weights, and how texts become tensors."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from llm_brain.brain import Brain, pad
+from llm_brain.brain import pad
 from llm_brain.errors import WeightsError
-from llm_brain.training import RunningAverage, TokenReader, predict
+from llm_brain.training import RunningAverage, TokenReader
 
 
 def test_the_average_of_weights_that_stand_still_is_these_weights() -> None:
@@ -63,14 +62,6 @@ def test_a_text_without_a_word_is_still_something_to_read(text: str, reader: Tok
 
 def test_rows_are_padded_with_zeros() -> None:
     assert pad([[1, 2], [3]])[0].tolist() == [[1, 2], [3, 0]]
-
-
-def test_answers_do_not_depend_on_the_batch(reader: TokenReader, new_brain: Callable[[], Brain]) -> None:
-    texts = ["good", "the film bad", "it awful it it", "great great"] * 3
-    brain = new_brain().train()
-    assert predict(brain, reader, texts, batch_size=5) == [predict(brain, reader, [text])[0] for text in texts]
-    assert brain.training
-    assert predict(brain, reader, []) == []
 
 
 @pytest.fixture

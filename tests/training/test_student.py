@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 
 from llm_brain.brain import Brain, BrainConfig, save_brain
 from llm_brain.errors import CheckpointError, DefinitionError
-from llm_brain.strategy import Details, llm_strategy
-from llm_brain.training import Student, TokenReader, answer_for, predict
+from llm_brain.strategy import Details, llm_strategy, typed
+from llm_brain.training import Student, TokenReader, answer_for
 
 NewBrain = Callable[[], Brain]
 Mood = Literal["happy", "unhappy"]
@@ -73,10 +73,10 @@ def student(new_brain: NewBrain, reader: TokenReader) -> Student:
     return Student(new_brain(), reader, "Critic.mood", Mood)
 
 
-def test_a_student_implements_the_function_it_was_taught(student: Student, reader: TokenReader) -> None:
+def test_a_student_implements_the_function_it_was_taught(student: Student) -> None:
     texts = ["the good film", "awful", "", "words that nobody knows", "\ud800"]
     critic = implemented_by(student)
-    expected = [get_args(Mood)[answer] for answer in predict(student.brain, reader, texts)]
+    expected = student.answer_all(texts)
     assert [critic.mood(text) for text in texts] == expected
     assert critic.mood.map(texts) == expected
 
@@ -100,16 +100,32 @@ def test_it_refuses_other_answers_or_another_order_of_them(returns: Any, new_bra
         implemented_by(Student(new_brain(), reader, "Critic.mood", returns)).mood("good")
 
 
-def test_it_refuses_a_function_of_two_texts(new_brain: NewBrain, reader: TokenReader) -> None:
-    with pytest.raises(DefinitionError, match="other parameters than one text"):
-        implemented_by(Student(new_brain(), reader, "Critic.compare", bool)).compare("good", "bad")
+def test_it_reads_several_arguments_as_lines(new_brain: NewBrain, reader: TokenReader) -> None:
+    student = Student(new_brain(), reader, "Critic.compare", bool)
+    details = implemented_by(student).compare.with_details("good", "bad")
+    text = 'one: "good"\nother: "bad"'
+    assert details.value == student.answer(text).details.value
+    assert student.text(typed(Critic.compare).spec, {"one": "good", "other": "bad"}) == text
 
 
-def test_it_refuses_an_object_with_a_state(student: Student) -> None:
+def test_it_reads_the_state_of_the_object(student: Student) -> None:
     critic = implemented_by(student)
     critic.audience = "children"
-    with pytest.raises(DefinitionError, match="state"):
-        critic.mood("good")
+    details = critic.mood.with_details("good")
+    expected = student.answer('self: {"audience": "children"}\nmessage: "good"').details.probabilities
+    assert details.probabilities == expected
+
+
+def test_many_answers_at_once_are_those_of_one_by_one(student: Student) -> None:
+    texts = ["the good film", "awful", "", "words that nobody knows", "it film bad the film"] * 3
+    assert student.answer_all(texts, batch_size=4) == [student.answer(text).details.value for text in texts]
+    assert student.answer_all([]) == []
+
+
+def test_it_is_as_sure_as_its_answer_is_likely(student: Student) -> None:
+    answered = student.answer("the good film")
+    assert answered.confidence == pytest.approx(max(answered.details.probabilities.values()))
+    assert answered.features.shape == (16,)
 
 
 def test_a_brain_has_one_output_for_each_option(new_brain: NewBrain, reader: TokenReader) -> None:

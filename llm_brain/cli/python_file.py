@@ -1,0 +1,70 @@
+"""A Python file of the user's, run as `python file.py` would run it, but for `__main__`."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from llm_brain.errors import DefinitionError
+
+_NAME: Final = "llm_brain_file"
+_RAN: dict[Path, ModuleType] = {}
+
+
+def run_file(path: str, wanted: str) -> ModuleType:
+    """Run a file, once in a process: what is taken out of it twice is the same.
+
+    Args:
+        path: The file's.
+        wanted: What to write, where there is no such file.
+
+    Raises:
+        DefinitionError: There is no such file, or it cannot be run.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "numbers.py"
+        ...     _ = file.write_text("answer = 42")
+        ...     run_file(str(file), "write FILE.py").answer
+        42
+    """
+    file = Path(path).expanduser()
+    known = _RAN.get(file.resolve())
+    if known is not None:
+        return known
+    if not file.is_file():
+        message = f"there is no file {file}: {wanted}"
+        raise DefinitionError(message)
+    name = f"{_NAME}_{len(_RAN)}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        message = f"{file} is no Python file: {wanted}"
+        raise DefinitionError(message)
+    module = importlib.util.module_from_spec(spec)
+    # What stands beside the file can be imported by it, and its own classes are looked up by their module.
+    sys.path.insert(0, str(file.resolve().parent))
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # whatever the user's file raises, SystemExit included
+        message = f"{file}{_line(error, file)} cannot be run: {type(error).__name__}: {error}"
+        raise DefinitionError(message) from error
+    _RAN[file.resolve()] = module
+    return module
+
+
+def _line(error: BaseException, path: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}," if error.lineno else ""
+    place, line = error.__traceback__, 0
+    while place is not None:
+        if place.tb_frame.f_code.co_filename == str(path.absolute()):
+            line = place.tb_lineno
+        place = place.tb_next
+    return f", line {line}," if line else ""

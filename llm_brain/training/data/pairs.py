@@ -1,0 +1,207 @@
+"""Training pairs: which are taken, and how many were refused for which reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import torch
+
+from llm_brain.brain.heads.answers import Choice
+from llm_brain.errors import DataError
+from llm_brain.strategy.annotations.closed_sets import said
+from llm_brain.strategy.words import plain_text
+from llm_brain.training.answers import AnswerType
+from llm_brain.training.data.balance import balanced
+from llm_brain.training.data.saving import read_rows, to_json, write_rows
+from llm_brain.training.data.texts import is_unicode, normalized
+
+TOLERANCE: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A call, and the answer that the brain should learn to give.
+
+    Attributes:
+        text: The call as the brain reads it; see `llm_brain.training.calls.call_text`.
+        answer: The right answer, a value of the function's return type.
+        probabilities: Of the type's options, in their order, where they are known; else empty.
+        source: Where the pair came from: "given", "generated", "traced", "unlabelled".
+
+    Example:
+        >>> Pair("It broke.", "unhappy", (0.1, 0.9), "unlabelled").answer
+        'unhappy'
+    """
+
+    text: str
+    answer: Any
+    probabilities: tuple[float, ...] = ()
+    source: str = "given"
+
+
+@dataclass(frozen=True, slots=True)
+class PairCounts:
+    """How many pairs there are, and how many there are not.
+
+    Attributes:
+        accepted: Pairs by source.
+        answers: Pairs by answer, as it is said, every option of a closed set among them; empty for other answers.
+        refused: Pairs that were not taken, by reason.
+
+    Example:
+        >>> PairCounts({"given": 2}, {"true": 1, "false": 1}, {"duplicate": 3}).accepted
+        {'given': 2}
+    """
+
+    accepted: Mapping[str, int]
+    answers: Mapping[str, int]
+    refused: Mapping[str, int]
+
+
+class PairSet:
+    """Accepted pairs, and how many were refused for which reason.
+
+    Args:
+        kind: The answers that the pairs have.
+
+    Attributes:
+        pairs: Those that were accepted, in their order.
+        refused: How many were not, by reason.
+
+    Example:
+        >>> from llm_brain.training.answers import answer_for
+        >>> pairs = PairSet(answer_for(bool))
+        >>> pairs.add(Pair("It broke.", False))
+        True
+        >>> pairs.add(Pair("it broke", True)), dict(pairs.refused)
+        (False, {'duplicate': 1})
+    """
+
+    def __init__(self, kind: AnswerType) -> None:
+        self.kind = kind
+        self.pairs: list[Pair] = []
+        self.refused: Counter[str] = Counter()
+        self._seen: set[str] = set()
+        answer = kind.answer
+        options = kind.values(torch.arange(answer.options)) if isinstance(answer, Choice) else []
+        self.options: tuple[Any, ...] = tuple(options)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def add(self, pair: Pair) -> bool:
+        """Accept a pair, unless its text is empty or, but for case and punctuation, there already.
+
+        A pair is refused as malformed when it cannot be learned from: its text is not valid Unicode, its answer is none of the
+        type, or its probabilities are not one for each option, finite, and 1 together.
+        """
+        reason = "malformed" if self._is_malformed(pair) else self.refusal(pair.text)
+        if reason is not None:
+            self.refused[reason] += 1
+            return False
+        self._seen.add(normalized(pair.text))
+        self.pairs.append(pair)
+        return True
+
+    def refusal(self, text: str) -> str | None:
+        """Tell why no pair with this text would be accepted, whatever its answer; None where one may be.
+
+        Example:
+            >>> from llm_brain.training.answers import answer_for
+            >>> PairSet(answer_for(bool)).refusal(" ")
+            'empty'
+        """
+        if not is_unicode(text):
+            return "malformed"
+        key = normalized(text)
+        return "duplicate" if key in self._seen else None if key else "empty"
+
+    def refuse(self, reason: str, number: int = 1) -> None:
+        """Count pairs that were never built: a reply that did not fit, an answer that the judge disagreed with."""
+        self.refused[reason] += number
+
+    def balance(self, most: float = 1.5, seed: int = 0) -> None:
+        """Drop pairs of the commonest answers at random until none has more than `most` times the rarest's.
+
+        Where the answers are no closed set, or one of them has no pair, nothing is dropped.
+
+        Example:
+            >>> from llm_brain.training.answers import answer_for
+            >>> pairs = PairSet(answer_for(bool))
+            >>> _ = [pairs.add(Pair(f"text {number}", number == 0)) for number in range(9)]
+            >>> pairs.balance(most=2.0)
+            >>> [pair.answer for pair in pairs.pairs].count(False), dict(pairs.refused)
+            (2, {'unbalanced': 6})
+        """
+        if not self.options:
+            return
+        kept = balanced([self._option(pair.answer) for pair in self.pairs], len(self.options), most=most, seed=seed)
+        if len(kept) < len(self.pairs):
+            self.refused["unbalanced"] += len(self.pairs) - len(kept)
+            self.pairs = [self.pairs[place] for place in kept]
+
+    def counts(self) -> PairCounts:
+        """Count the pairs by source and by answer, and the refusals by reason.
+
+        Example:
+            >>> from llm_brain.training.answers import answer_for
+            >>> pairs = PairSet(answer_for(bool))
+            >>> _ = pairs.add(Pair("It works.", True))
+            >>> pairs.counts().answers
+            {'true': 1, 'false': 0}
+        """
+        chosen = Counter(self._option(pair.answer) for pair in self.pairs) if self.options else Counter[int]()
+        answers = {plain_text(said(option)): chosen[place] for place, option in enumerate(self.options)}
+        return PairCounts(dict(Counter(pair.source for pair in self.pairs)), answers, dict(self.refused))
+
+    def save(self, path: Path) -> None:
+        """Write the pairs as JSON lines, all or nothing. What was refused is not written."""
+        write_rows(path, [(pair.text, pair.answer, pair.probabilities, pair.source) for pair in self.pairs])
+
+    @classmethod
+    def load(cls, path: Path, kind: AnswerType, returns: Any) -> Self:
+        """Read pairs that were saved.
+
+        Args:
+            path: The file.
+            kind: The answers that the pairs have.
+            returns: The type that they are values of.
+
+        Raises:
+            DataError: The file cannot be read, or a line of it is no pair with such an answer; the message names the line.
+
+        Example:
+            >>> import tempfile, pathlib
+            >>> from llm_brain.training.answers import answer_for
+            >>> pairs = PairSet(answer_for(bool))
+            >>> _ = pairs.add(Pair("It works.", True, (0.75, 0.25), "traced"))
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     pairs.save(pathlib.Path(folder) / "pairs.jsonl")
+            ...     PairSet.load(pathlib.Path(folder) / "pairs.jsonl", answer_for(bool), bool).pairs == pairs.pairs
+            True
+        """
+        made = cls(kind)
+        for where, row in read_rows(path, returns):
+            if not made.add(Pair(*row)):
+                message = f"{where} is no pair to learn from: it is {next(iter(made.refused))}"
+                raise DataError(message)
+        return made
+
+    def _option(self, answer: Any) -> int:
+        return int(self.kind.target([answer])[0])
+
+    def _is_malformed(self, pair: Pair) -> bool:
+        try:
+            self.kind.target([pair.answer])
+            to_json(pair.answer)
+        except (ValueError, TypeError, OverflowError):  # an ArgumentError is a ValueError
+            return True
+        if not pair.probabilities:
+            return False
+        # Written so that a NaN fails it: one in a target would be one in every weight.
+        possible = all(probability >= 0 for probability in pair.probabilities) and abs(sum(pair.probabilities) - 1) <= TOLERANCE
+        return not (possible and len(pair.probabilities) == len(self.options))

@@ -1,0 +1,45 @@
+"""Objectives by the names that settings use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from llm_brain.errors import ArgumentError
+from llm_brain.training.objectives.best_of import best_of_k
+from llm_brain.training.objectives.policy import grpo, grpo_without_std, reinforce, rloo
+from llm_brain.training.objectives.preference import dpo
+from llm_brain.training.objectives.samples import Objective
+
+OBJECTIVES: Final[Mapping[str, Objective]] = MappingProxyType({
+    "rloo": rloo,
+    "reinforce": reinforce,
+    "grpo": grpo,
+    "grpo_without_std": grpo_without_std,
+    "dpo": dpo,
+    "best_of_k": best_of_k,
+})  # fmt: skip
+
+
+def objective(name: str) -> Objective:
+    """Give an objective by its name.
+
+    Args:
+        name: One of `OBJECTIVES`. "reinforce" needs samples with a baseline, "dpo" samples with a reference.
+
+    Raises:
+        ArgumentError: There is none of that name.
+
+    Example:
+        >>> objective("rloo").__name__
+        'rloo'
+        >>> objective("ppo")
+        Traceback (most recent call last):
+        ...
+        llm_brain.errors.ArgumentError: there is no objective 'ppo': use one of best_of_k, dpo, grpo, ...
+    """
+    if name not in OBJECTIVES:
+        message = f"there is no objective {name!r}: use one of {', '.join(sorted(OBJECTIVES))}"
+        raise ArgumentError(message)
+    return OBJECTIVES[name]

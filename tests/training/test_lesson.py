@@ -1,0 +1,284 @@
+"""Teaching a typed function, from sources and a teacher to a brain that implements it."""
+
+import itertools
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from pydantic import BaseModel, Field
+
+from llm_brain.backends import Choice, LanguageBackend, Message, Reply, Request
+from llm_brain.errors import ArgumentError, BackendError, DataError, DefinitionError
+from llm_brain.strategy import Details, FunctionSpec, llm_strategy
+from llm_brain.tracing import read_spans, record
+from llm_brain.training import ByteReader, Callback, Given, TrainingSettings, Unlabelled, teach
+from tests.training.functions import Model, Triage, answered_by, by_words, mood
+
+QUICK = TrainingSettings(epochs=8, batch_size=16, learning_rate=0.01, validate_every=2, averaging=0.5, word_dropout=0.0)
+SMALL = {"width": 16, "heads": 2}
+
+
+def messages(number: int = 80) -> list[str]:
+    draw = random.Random(0)
+    nouns = ["kettle", "lamp", "sofa", "train", "hotel", "novel", "coat", "phone"]
+    return [f"I {draw.choice(['love', 'hate'])} my {draw.choice(nouns)} {place}" for place in range(number)]
+
+
+class Judge:
+    """Scores an answer by the words of the message."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.validated = 0
+        self._lock = threading.Lock()
+
+    def evaluate_output(self, message: str, mood: str) -> float:
+        with self._lock:
+            self.asked += 1
+        return float((mood == "happy") == ("love" in message))
+
+    def score_validation(self, message: str, mood: str) -> float:
+        with self._lock:
+            self.validated += 1
+        return float((mood == "happy") == ("love" in message))
+
+
+def test_a_function_is_taught_from_inputs_that_its_model_answers(tmp_path: Path) -> None:
+    function = answered_by(by_words)
+    taught = teach(function, Unlabelled(messages()), folder=tmp_path, reader=ByteReader(), brain=SMALL, settings=QUICK)
+    assert taught.score >= 0.75
+    assert len(taught.pairs.pairs) == 80
+    assert len(taught.calibration) == 8
+    implemented = llm_strategy(taught.student)(mood)
+    assert implemented("I love my new lamp") == "happy"
+    assert implemented("I hate my new lamp") == "unhappy"
+    assert {path.name for path in tmp_path.iterdir()} >= {"pairs.jsonl", "student", "best", "training.json"}
+
+
+def test_a_teacher_evaluates_the_answers_and_scores_the_validation(tmp_path: Path) -> None:
+    judge = Judge()
+    told: list[float | None] = []
+
+    class Hear(Callback):
+        def on_evaluation(self, prompt: int, answer: Any, score: float | None) -> None:  # noqa: ARG002
+            told.append(score)
+
+    settings = QUICK.model_copy(update={"feedback_weight": 1.0, "feedback_prompts": 8})
+    taught = teach(
+        answered_by(by_words),
+        Unlabelled(messages()),
+        teacher=judge,
+        folder=tmp_path,
+        reader=ByteReader(),
+        brain=SMALL,
+        settings=settings,
+        callbacks=[Hear()],
+    )
+    assert judge.asked == len(told) > 0
+    assert judge.validated == 4 * 8
+    assert any("reward" in epoch for epoch in taught.history)
+
+
+def test_without_a_teacher_nobody_evaluates(tmp_path: Path) -> None:
+    model = Model(by_words)
+    teach(answered_by(model), Unlabelled(messages()), folder=tmp_path, reader=ByteReader(), brain=SMALL, settings=QUICK)
+    assert len(model.asked) == 80
+
+
+class Ticket(BaseModel):
+    team: Literal["billing", "repairs"]
+    hours: int = Field(ge=0, le=8)
+
+
+def ticket(message: str, vip: bool) -> Ticket:
+    """Read what a customer wrote."""
+    raise NotImplementedError
+
+
+def test_a_function_of_several_parameters_with_a_model_as_answer_is_taught_from_given_pairs(tmp_path: Path) -> None:
+    words: list[tuple[str, Literal["billing", "repairs"]]] = [("invoice", "billing"), ("broken", "repairs")]
+    rows = [
+        ({"message": f"{word} {place}", "vip": vip}, Ticket(team=team, hours=1 if vip else 4))
+        for place, ((word, team), vip) in enumerate(itertools.product(words * 12, [True, False]))
+    ]
+    settings = QUICK.model_copy(update={"epochs": 25})
+    function = llm_strategy(Model(by_words))(ticket)
+    taught = teach(function, Given(rows), folder=tmp_path, reader=ByteReader(), brain=SMALL, settings=settings)
+    implemented = llm_strategy(taught.student)(ticket)
+    assert isinstance(implemented("invoice 99", vip=True), Ticket)
+    right = [implemented(**given) == answer for given, answer in rows]
+    assert sum(right) / len(right) > 0.8
+
+
+def test_a_method_is_named_through_its_class_where_objects_have_no_state(tmp_path: Path) -> None:
+    class Desk:
+        def mood(self, message: str) -> Literal["happy", "unhappy"]:
+            """Tell the mood."""
+            raise NotImplementedError
+
+    desk: Any = llm_strategy(Model(by_words))(Desk)
+    taught = teach(desk.mood, Unlabelled(messages(20)), folder=tmp_path, reader=ByteReader(), brain=SMALL, settings=QUICK)
+    assert desk.using(taught.student)().mood("I love it") in ("happy", "unhappy")
+
+
+def test_the_state_of_an_object_is_part_of_what_the_brain_reads(tmp_path: Path) -> None:
+    triage: Any = llm_strategy(Model(by_words))(Triage)("Danish")
+    taught = teach(triage.mood, Unlabelled(messages(20)), folder=tmp_path, reader=ByteReader(), brain=SMALL, settings=QUICK)
+    assert all(pair.text.startswith('self: {"language": "Danish"}\n') for pair in taught.pairs.pairs)
+
+
+class Counted(LanguageBackend):
+    """A language model that counts what it is asked."""
+
+    model_id = "counted"
+    context_length = 2048
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._lock = threading.Lock()
+
+    def count_tokens(self, text: str | Sequence[Message]) -> int:
+        return len(str(text).split())
+
+    def chat_completion(self, request: Request) -> Reply:  # noqa: ARG002
+        raise BackendError("it only chooses", kind="bad_request")
+
+    def choose_from_options(self, request: Request, options: Sequence[str]) -> Choice:
+        with self._lock:
+            self.calls += 1
+        likes = "love" in request.messages[-1].content
+        chances = [0.9 if ("unhappy" in option) != likes else 0.1 for option in options]
+        return Choice(options[chances.index(max(chances))], tuple(chances), self.model_id)
+
+
+class Stop(Exception):
+    pass
+
+
+class StopAfter(Callback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step(self, step: int, metrics: Mapping[str, float]) -> None:  # noqa: ARG002
+        if step == self.step:
+            raise Stop
+
+
+def test_an_interrupted_lesson_goes_on_and_pays_for_nothing_twice(tmp_path: Path) -> None:
+    model = Counted()
+    function: Any = llm_strategy(model)(mood)
+    arguments: dict[str, Any] = {"folder": tmp_path / "cut", "reader": ByteReader(), "brain": SMALL, "settings": QUICK}
+    with pytest.raises(Stop):
+        teach(function, Unlabelled(messages()), callbacks=[StopAfter(7)], **arguments)
+    asked = model.calls
+    assert asked == 80
+    taught = teach(function, Unlabelled(messages()), **arguments)
+    assert model.calls == asked
+    whole = teach(function, Unlabelled(messages()), **{**arguments, "folder": tmp_path / "whole"})
+    assert taught.history == whole.history
+    weights = zip(taught.student.brain.parameters(), whole.student.brain.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in weights)
+
+
+def test_too_few_pairs_are_a_data_error_that_tells_what_was_refused(tmp_path: Path) -> None:
+    def failing(_: FunctionSpec, arguments: Mapping[str, Any]) -> Any:
+        if "1" in arguments["message"]:
+            return BackendError("the server answered 503", kind="server")
+        return by_words(_, arguments)
+
+    with pytest.raises(DataError, match=r"3 pairs are too few.*1 not answered"):
+        teach(answered_by(failing), Unlabelled(["a1", "b2", "c3", "d4"]), folder=tmp_path, reader=ByteReader())
+
+
+def test_a_refused_key_ends_the_lesson_at_once(tmp_path: Path) -> None:
+    model = Model(lambda _spec, _arguments: BackendError("401", kind="auth"))
+    with pytest.raises(BackendError, match="401"):
+        teach(answered_by(model), Unlabelled(messages()), folder=tmp_path, reader=ByteReader())
+    assert len(model.asked) < 80
+
+
+def test_what_is_no_typed_function_is_refused(tmp_path: Path) -> None:
+    with pytest.raises((DefinitionError, TypeError)):
+        teach(mood, Given([]), folder=tmp_path)
+
+
+def test_a_type_that_a_brain_cannot_answer_with_is_refused(tmp_path: Path) -> None:
+    def words(message: str) -> list[str]:
+        """List the words."""
+        raise NotImplementedError
+
+    with pytest.raises(DefinitionError, match="a brain answers with"):
+        teach(llm_strategy(Model(by_words))(words), Given([]), folder=tmp_path, reader=ByteReader())
+
+
+@pytest.mark.parametrize(("fields", "message"), [({"width": -1}, "does not fit"), ({"answer": 3}, "the task decides answer")])
+def test_fields_of_a_brain_that_do_not_fit_are_refused(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        teach(answered_by(by_words), Unlabelled(messages(8)), folder=tmp_path, reader=ByteReader(), brain=fields)
+
+
+def test_the_trace_shows_the_lesson(tmp_path: Path) -> None:
+    with record(tmp_path / "run"):
+        teach(
+            answered_by(by_words),
+            Unlabelled(messages(20)),
+            teacher=Judge(),
+            folder=tmp_path / "lesson",
+            reader=ByteReader(),
+            brain=SMALL,
+            settings=QUICK,
+        )
+    spans = list(read_spans(tmp_path / "run"))
+    names = {span.name for span in spans}
+    assert names >= {"training epoch", "training step", "validation", "evaluation"}
+    evaluation = next(span for span in spans if span.name == "evaluation")
+    assert evaluation.attributes["llm_brain.score"] in (0.0, 1.0)
+    validation = next(span for span in spans if span.name == "validation")
+    assert 0.0 <= validation.attributes["llm_brain.metric.agreement"] <= 1.0
+
+
+def test_pairs_that_were_gathered_before_are_taken_as_they_are(tmp_path: Path) -> None:
+    model = Model(by_words)
+    function = answered_by(model)
+    first = teach(function, Unlabelled(messages(20)), folder=tmp_path / "a", reader=ByteReader(), brain=SMALL, settings=QUICK)
+    second = teach(function, first.pairs, folder=tmp_path / "b", reader=ByteReader(), brain=SMALL, settings=QUICK)
+    assert len(model.asked) == 20
+    assert second.pairs is first.pairs
+    assert (tmp_path / "b" / "pairs.jsonl").read_text() == (tmp_path / "a" / "pairs.jsonl").read_text()
+
+
+def test_pairs_that_are_held_out_validate_and_calibrate_and_are_not_learned_from(tmp_path: Path) -> None:
+    validated: set[str] = set()
+
+    class Listening(Judge):
+        def score_validation(self, message: str, mood: str) -> float:
+            validated.add(message)
+            return super().score_validation(message, mood)
+
+    aside = messages(30)[20:]
+    taught = teach(
+        answered_by(by_words),
+        Unlabelled(messages(22)),
+        held_out=Unlabelled(aside),
+        teacher=Listening(),
+        folder=tmp_path,
+        reader=ByteReader(),
+        brain=SMALL,
+        settings=QUICK,
+    )
+    calibrated = {pair.text for pair in taught.calibration}
+    assert len(calibrated) == len(validated) == 5
+    assert calibrated | validated == set(aside)
+    assert len(taught.pairs.pairs) > 0
+
+
+def test_details_of_a_taught_function_name_the_brain(tmp_path: Path) -> None:
+    function = answered_by(by_words)
+    taught = teach(function, Unlabelled(messages(20)), folder=tmp_path, reader=ByteReader(), brain=SMALL, settings=QUICK)
+    details: Details[Any] = llm_strategy(taught.student)(mood).with_details("I love it")  # type: ignore[attr-defined]
+    assert details.implementation == "brain"
+    assert sum(details.probabilities.values()) == pytest.approx(1.0)
