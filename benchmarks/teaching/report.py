@@ -269,7 +269,7 @@ def draw(runs: Sequence[Run]) -> None:
 
     mpl.rcParams |= {"svg.hashsalt": "teaching", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
     shown = groups(runs)
-    figure, places = plt.subplots(2, -(-len(shown) // 2), figsize=(12, 5), squeeze=False)
+    figure, places = plt.subplots(2, -(-len(shown) // 2), figsize=(12, 5), squeeze=False, sharey=True)
     for place, (task, teacher) in zip(places.flat, shown, strict=False):
         for height, row in enumerate(reversed(ROWS)):
             scores = [run["score"] for run in of(runs, task, teacher, row)]
@@ -277,7 +277,7 @@ def draw(runs: Sequence[Run]) -> None:
                 place.barh(height, statistics.mean(scores), color="tab:blue" if row == "brain" else "lightsteelblue", height=0.7)
                 place.plot(scores, [height] * len(scores), "k.", markersize=3)
         place.set_yticks(range(len(ROWS)), [title.replace(", logistic regression", "") for title in reversed(ROWS.values())])
-        place.set(title=f"{task}, {TEACHERS[teacher]}", xlim=(0, 1), xlabel="accuracy on the gold set")
+        place.set(title=f"{task}\n{TEACHERS[teacher]}", xlim=(0, 1), xlabel="accuracy on the gold set")
     for place in list(places.flat)[len(shown) :]:
         place.axis("off")
     figure.tight_layout()
