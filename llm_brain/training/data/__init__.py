@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from llm_brain._lazy import attach
 
 if TYPE_CHECKING:
-    from llm_brain.training.data.varied import combinations as combinations
     from llm_brain.training.data.generated import Generated as Generated
     from llm_brain.training.data.pairs import Pair as Pair
     from llm_brain.training.data.pairs import PairCounts as PairCounts
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from llm_brain.training.data.sources import Unlabelled as Unlabelled
     from llm_brain.training.data.table import refusals_table as refusals_table
     from llm_brain.training.data.traced import Traced as Traced
+    from llm_brain.training.data.varied import combinations as combinations
 
 __getattr__, __dir__, __all__ = attach(
     __name__,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from llm_brain.errors import ArgumentError, LLMBrainError
 from llm_brain.strategy.implementation import Details
-from llm_brain.training.data.varied import combinations
 from llm_brain.training.data.pairs import Pair, PairSet
 from llm_brain.training.data.sources import Draft, Drafts, Tell
+from llm_brain.training.data.varied import combinations
 from llm_brain.training.many import in_threads
 
 if TYPE_CHECKING:
