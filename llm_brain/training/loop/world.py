@@ -8,6 +8,7 @@ One process is a world of one, in which nothing of this happens.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -95,6 +96,7 @@ def joined() -> Iterator[World]:
             yield World(distributed.get_rank(), distributed.get_world_size())
             distributed.barrier()  # who leaves first would take the connections of the others down
         finally:
+            gc.collect()  # a module whose gradients were shared holds threads of the group, and must go before it
             distributed.destroy_process_group()
     else:
         yield World()
