@@ -6,7 +6,6 @@ pairs than one that starts from bytes. Only the tokenizer and the table are read
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -14,7 +13,6 @@ import torch
 from torch import Tensor
 
 from llm_brain.brain.text.bytes import ByteCodec
-from llm_brain.brain.text.codec import pad
 from llm_brain.brain.text.tokens import TokenCodec
 from llm_brain.errors import WeightsError, missing_dependency
 
@@ -99,9 +97,8 @@ class TokenReader:
     Example:
         >>> from llm_brain.backends.embedded import weights_folder
         >>> reader = TokenReader.from_folder(weights_folder())
-        >>> tokens, lengths = reader.read(["It works.", "It broke on the first day."])
-        >>> tokens.shape, lengths.tolist()
-        (torch.Size([2, 7]), [3, 7])
+        >>> [len(reader.tokens(text)) for text in ("It works.", "It broke on the first day.")]
+        [3, 7]
     """
 
     def __init__(self, tokenizer: Tokenizer, table: torch.Tensor, *, longest: int = 96) -> None:
@@ -155,12 +152,3 @@ class TokenReader:
     def describe(self) -> Any:
         """Say how long a text may be, and which table it is."""
         return self._described
-
-    def read(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Turn texts into one padded batch.
-
-        Returns:
-            Token ids [n, longest of them], and how many are each text's own, [n].
-        """
-        rows = [self.tokens(text) for text in texts]
-        return pad(rows)

@@ -50,7 +50,7 @@ def test_the_weights_are_put_back_even_after_an_error() -> None:
 
 def test_texts_are_padded_to_the_longest_and_cut_at_the_limit(reader: TokenReader) -> None:
     reader.longest = 3
-    tokens, lengths = reader.read(["good", "the film good bad great"])
+    tokens, lengths = pad([reader.tokens(text) for text in ("good", "the film good bad great")])
     assert tokens.tolist() == [[4, 0, 0], [1, 3, 4]]
     assert lengths.tolist() == [1, 3]
 
