@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from llm_brain.optimize.models import (
     Hyperparameters,
+    ImprovementProbability,
+    LessonSummary,
     OptimizationInfo,
     OptimizationStep,
     Parameters,
@@ -35,8 +37,22 @@ class OptimizerFunctions:
         raise NotImplementedError
 
     @sampled(0.7, top_p=0.9)
+    def summarize_optimization_info(
+        self, optimization_info: OptimizationInfo[Parameters, Result, Hyperparameters]
+    ) -> LessonSummary:
+        """Write down what was learned. All other knowledge of the trials will be forgotten: keep earlier lessons that still hold."""
+        raise NotImplementedError
+
+    @sampled(0.7, top_p=0.9)
     def suggest_next_optimization_step(
         self, optimization_info: OptimizationInfo[Parameters, Result, Hyperparameters]
-    ) -> OptimizationStep[Hyperparameters]:
-        """Suggest hyperparameters that were not tried yet and may score higher than all runs so far."""
+    ) -> OptimizationStep[Parameters, Hyperparameters]:
+        """Suggest hyperparameters that were not tried yet and may score higher than all trials so far."""
+        raise NotImplementedError
+
+    @sampled(0.7, top_p=0.9)
+    def probability_for_improvement(
+        self, optimization_info: OptimizationInfo[Parameters, Result, Hyperparameters]
+    ) -> ImprovementProbability:
+        """Tell how probable it is that the next trial scores higher than the best one so far. Be concise."""
         raise NotImplementedError

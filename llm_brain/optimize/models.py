@@ -1,9 +1,11 @@
 """What the optimiser shows to a language model and gets back: generic over task parameters, results and hyperparameters.
 
     >>> TaskReflection.model_fields["feedback"].is_required(), sorted(OptimizationStep.model_fields)
-    (True, ['hyperparameter_suggestions', 'suggestion'])
+    (True, ['hyperparameter_suggestions', 'suggestion', 'task_parameters_suggestions'])
+    >>> LessonSummary(lessons=[]), ImprovementProbability(considerations=["The best is near a bound."], probability=0.4).probability
+    (LessonSummary(lessons=[]), 0.4)
 
-These two stand here since the docstring of what a model gives back is in the schema that it is shown.
+These examples stand here since the docstring of what a model gives back is in the schema that it is shown.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ class TaskRun(BaseModel, Generic[Parameters, Result, Hyperparameters]):
     return_value: Result | None = Field(None, description="The result of the run; null when it failed.")
     exception: str | None = Field(None, description="What went wrong, when the run failed.")
     score: float | None = Field(None, description="How good the result is; higher is better.")
+    score_feedback: str = Field("", description="What is said about the score.")
 
 
 class TaskReflection(BaseModel):
@@ -47,15 +50,30 @@ class TaskReflection(BaseModel):
 
 
 class TaskInfo(BaseModel, Generic[Parameters, Result, Hyperparameters]):
-    """A run and the reflection on it.
+    """A trial: its run with the lowest score, how good all of its runs are, and the reflection on it.
 
     Example:
         >>> sorted(TaskInfo.model_fields)
-        ['reflection', 'run']
+        ['reflection', 'run', 'score', 'trial']
     """
 
-    run: TaskRun[Parameters, Result, Hyperparameters] = Field(description="The run.")
+    trial: int = Field(description="The number of the trial.")
+    score: float | None = Field(None, description="The mean score of all runs of the trial; null when it failed.")
+    run: TaskRun[Parameters, Result, Hyperparameters] = Field(description="The run of the trial with the lowest score.")
     reflection: TaskReflection | None = Field(None, description="What was learned from it.")
+
+
+class Lesson(BaseModel):
+    """Something that was learned from several trials."""
+
+    text: str = Field(description="What was learned, for somebody who sees none of the trials.", max_length=240)
+    trials: list[int] = Field(description="The numbers of the trials that show it.", min_length=1, max_length=8)
+
+
+class LessonSummary(BaseModel):
+    """All that is worth being kept of the trials so far."""
+
+    lessons: list[Lesson] = Field(description="What was learned, the most useful first.", max_length=12)
 
 
 class OptimizationInfo(BaseModel, Generic[Parameters, Result, Hyperparameters]):
@@ -63,17 +81,31 @@ class OptimizationInfo(BaseModel, Generic[Parameters, Result, Hyperparameters]):
 
     Example:
         >>> sorted(OptimizationInfo.model_fields)
-        ['best_hyperparameters', 'task_infos']
+        ['best_hyperparameters', 'best_score', 'lessons', 'task_infos']
     """
 
-    task_infos: list[TaskInfo[Parameters, Result, Hyperparameters]] = Field(description="The runs so far, oldest first.")
+    lessons: list[Lesson] = Field(default_factory=list, description="What was learned from all trials so far.")
+    task_infos: list[TaskInfo[Parameters, Result, Hyperparameters]] = Field(
+        description="Some of the trials so far, oldest first: the best ones, the worst one and the last ones."
+    )
     best_hyperparameters: Hyperparameters = Field(description="The hyperparameters with the best score so far.")
+    best_score: float | None = Field(None, description="The best score so far.")
 
 
-class OptimizationStep(BaseModel, Generic[Hyperparameters]):
+class OptimizationStep(BaseModel, Generic[Parameters, Hyperparameters]):
     """What to try next."""
 
     suggestion: str = Field(description="What to change next, and why.", max_length=160)
     hyperparameter_suggestions: list[Hyperparameters] = Field(
-        description="Hyperparameters to try next, different from those of earlier runs.", min_length=1, max_length=2
+        description="Hyperparameters to try next, different from those of earlier trials.", min_length=1, max_length=2
     )
+    task_parameters_suggestions: list[Parameters] = Field(
+        default_factory=list, description="Further task parameters to run the task on, if others would tell more.", max_length=4
+    )
+
+
+class ImprovementProbability(BaseModel):
+    """A forecast of the next trial."""
+
+    considerations: list[str] = Field(description="What speaks for an improvement, and what against it.", max_length=4)
+    probability: float = Field(description="The probability that the next trial is better than the best so far.", ge=0.0, le=1.0)

@@ -1,54 +1,154 @@
-"""The trials of a study, and which is the best."""
+"""The trials of a study, and what it ended with."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import Any, Generic, Literal, TypeVar
 
-from llm_brain.optimize.models import Hyperparameters, Parameters, Result, TaskReflection, TaskRun
+from llm_brain.optimize.models import ImprovementProbability, Lesson, TaskReflection
+from llm_brain.optimize.objective import Outcome
+
+Status = Literal["running", "complete", "stopped", "failed"]
+Values = TypeVar("Values")
+DEFAULT = "default"
+PROMOTION = "promotion"
 
 
 @dataclass
-class Trial(Generic[Parameters, Result, Hyperparameters]):
-    """One trial of a study.
+class Trial(Generic[Values]):
+    """One set of hyperparameters, and the runs with it.
 
     Attributes:
         number: From 0, the default's.
-        proposer: Who proposed it: "default", "tpe" or "model".
-        run: What was run and what came out; its score is None while it has not finished, and after a failure.
+        proposer: Who proposed it; "default" for the first one, "promotion" where an earlier one is run at a higher fidelity.
+        hyperparameters: What was tried.
+        point: The same as a flat mapping, without what its choices leave out.
+        parents: The numbers of the trials that it was made from.
+        note: What the proposer said about it.
+        fidelity: How much of the whole work each run did, above 0; 1 is all of it.
+        status: "complete": all runs were made; "stopped": after some of them it was clear that it is worse than another;
+            "failed": a run failed.
+        score: The mean over all runs; of a stopped trial an estimate of it, of a failed one None.
+        outcomes: What came of the runs.
         reflection: What the model learned from it; None where it gave no usable reflection.
-        finished: Whether the run has ended, well or not.
+        forecast: The model's forecast before it was run, where there is one.
+        refused: Why proposals were not tried in its place, one line each.
 
     Example:
-        >>> Trial.__dataclass_fields__["finished"].default
-        False
+        >>> trial = Trial(0, "default", None, outcomes=[Outcome(0, 0, 0.5, seconds=2.0), Outcome(1, 0, 1.0, seconds=1.0)])
+        >>> trial.by_case(), trial.seconds
+        ({0: 0.5, 1: 1.0}, 3.0)
     """
 
     number: int
     proposer: str
-    run: TaskRun[Parameters, Result, Hyperparameters]
+    hyperparameters: Values
+    point: dict[str, Any] = field(default_factory=dict)
+    parents: tuple[int, ...] = ()
+    note: str = ""
+    fidelity: float = 1.0
+    status: Status = "running"
+    score: float | None = None
+    outcomes: list[Outcome] = field(default_factory=list)
     reflection: TaskReflection | None = None
-    finished: bool = False
+    forecast: ImprovementProbability | None = None
+    refused: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """How long its runs took, one after the other."""
+        return sum(outcome.seconds for outcome in self.outcomes)
+
+    @property
+    def tokens(self) -> int:
+        """What its runs' calls of models read and wrote."""
+        return sum(outcome.tokens for outcome in self.outcomes)
+
+    @property
+    def dollars(self) -> float:
+        """What its runs cost."""
+        return sum(outcome.dollars for outcome in self.outcomes)
+
+    def by_case(self) -> dict[int, float]:
+        """Give the mean score on each case, by its number; a case where a run failed is not there."""
+        scores: dict[int, list[float | None]] = {}
+        for outcome in self.outcomes:
+            scores.setdefault(outcome.case, []).append(outcome.score)
+        return {
+            case: sum(known) / len(known)
+            for case, told in scores.items()
+            if len(known := [score for score in told if score is not None]) == len(told)
+        }
+
+    @property
+    def worst(self) -> Outcome | None:
+        """The run that failed, or else the one with the lowest score."""
+        return min(self.outcomes, key=lambda outcome: (outcome.score is not None, outcome.score or 0.0), default=None)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the study found: the best trial against the default.
+
+    Attributes:
+        trial: The number of the trial that is recommended: 0, the default's, where nothing was shown to be better.
+        candidate: The number of the best trial, also where it was not shown to be better.
+        gain: The mean difference of the scores of the candidate and of the default, in pairs.
+        low, high: The interval of the gain; None where there are too few pairs for one.
+        confidence: Of the interval, over all trials that were candidates.
+        pairs: How many pairs there are.
+        is_fresh: Whether these runs are others than those by which the candidate was chosen.
+
+    Example:
+        >>> Verdict(0, 3, 0.1, -0.1, 0.3, 0.95, 10, True).trial
+        0
+    """
+
+    trial: int
+    candidate: int
+    gain: float
+    low: float | None
+    high: float | None
+    confidence: float
+    pairs: int
+    is_fresh: bool
 
 
 @dataclass
-class Study(Generic[Parameters, Result, Hyperparameters]):
+class Study(Generic[Values]):
     """The trials of a study, oldest first.
+
+    Attributes:
+        trials: All of them that are over.
+        cases: The task parameters that the trials are run on: what was given, and then what was proposed.
+        lessons: What was learned from the trials.
+        verdict: The best against the default; None while the study goes on.
 
     Example:
         >>> Study(trials=[]).best is None
         True
     """
 
-    trials: list[Trial[Parameters, Result, Hyperparameters]] = field(default_factory=list)
+    trials: list[Trial[Values]] = field(default_factory=list)
+    cases: Sequence[Any] = ()
+    lessons: Sequence[Lesson] = ()
+    verdict: Verdict | None = None
 
     @property
-    def best(self) -> Trial[Parameters, Result, Hyperparameters] | None:
-        """The trial with the best score; the earliest of equals, so the default unless something beat it."""
-        scored = [trial for trial in self.trials if trial.run.score is not None]
-        return max(scored, key=_score, default=None)
+    def best(self) -> Trial[Values] | None:
+        """What is recommended: the trial of the verdict, or else, while there is none, the one with the best score."""
+        if self.verdict is not None:
+            return next(trial for trial in self.trials if trial.number == self.verdict.trial)
+        return best_of(self.trials)
 
 
-def _score(trial: Trial[Parameters, Result, Hyperparameters]) -> float:
-    return -math.inf if trial.run.score is None else trial.run.score
+def best_of(trials: Sequence[Trial[Values]]) -> Trial[Values] | None:
+    """Return the complete trial at the full fidelity with the best score; the earliest of equals, None where there is none.
+
+    Example:
+        >>> best_of([Trial(0, "default", None, status="complete", score=0.5), Trial(1, "core", None, status="failed")]).number
+        0
+    """
+    whole = [trial for trial in trials if trial.status == "complete" and trial.fidelity >= 1.0 and trial.score is not None]
+    return max(whole, key=lambda trial: trial.score or 0.0, default=None) if whole else None

@@ -12,6 +12,7 @@ from llm_brain.attempts import Attempt, Usage
 from llm_brain.backends.asking import Asking
 from llm_brain.backends.contract import Choice, Embeddings, LanguageBackend, Reply, Request
 from llm_brain.backends.layers.layer import Layer
+from llm_brain.backends.layers.usage import is_counted, note_usage
 from llm_brain.errors import BackendError
 from llm_brain.tracing import names
 from llm_brain.tracing.spans import Span, span
@@ -140,11 +141,18 @@ class TracedBackend(Layer):
                 _tell_tries(here, error.attempts)
                 self._tell_usage(here, error.usage, self.model_id)
         cached = bool(answers) and answers[0].cached
+        if not cached and is_counted():
+            self._note(answers[0] if answers else None, error)
         with self._counting:
             self._calls += not cached
             self._cached_calls += cached
         if self._on_call is not None:
             self._on_call(cached)
+
+    def _note(self, answer: Answer | None, error: BaseException | None) -> None:
+        usage = answer.usage if answer is not None else error.usage if isinstance(error, BackendError) else None
+        model = self.model_id if answer is None else answer.model
+        note_usage(usage, None if usage is None else self.cost(usage, model))
 
     def _tell_reply(self, here: Span, reply: Reply) -> None:
         if here.recording:
