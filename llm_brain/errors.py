@@ -121,6 +121,33 @@ class CollectorError(LLMBrainError):
         self.rejected = rejected
 
 
+class ExecutorError(LLMBrainError, RuntimeError):
+    """An executor cannot take work: it was not entered, or its workers cannot be started or reached.
+
+    Example:
+        >>> issubclass(ExecutorError, RuntimeError)
+        True
+    """
+
+
+class WorkerDiedError(ExecutorError):
+    """A piece of work ended the process that it ran in, at every attempt: by a crash, for want of memory, or by leaving it.
+
+    Example:
+        >>> issubclass(WorkerDiedError, ExecutorError)
+        True
+    """
+
+
+class NotPicklableError(ExecutorError, TypeError):
+    """A function, its argument or what came of it cannot go from one process to another.
+
+    Example:
+        >>> issubclass(NotPicklableError, TypeError)
+        True
+    """
+
+
 class CheckpointError(LLMBrainError):
     """A checkpoint is foreign, damaged, or of another shape than the brain that should take it.
 

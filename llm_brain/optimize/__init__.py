@@ -1,9 +1,11 @@
-"""Meta-optimisation: `LLMOptimizer` runs trials of a task, reflects on each, and proposes the next hyperparameters.
+"""Meta-optimisation: `LLMOptimizer` tunes the numbers and texts of a task, by trials, reflections and proposals.
 
-`optimizer` (runs a study), `study` (its trials), `proposals` (what to try next), `models` (what a language model is shown and
-gives back), `functions` (the questions it is asked), `space` (what can be tuned), `journal` (what happened, durably),
-`hyperparameters` and `tracking` (values and texts found in a program, set from outside). What does not live here: how a brain is
-trained (training).
+The user's side: `optimizer` (the class), `space` (what can be tuned), `objective` (a run and its score), `budget`, `study` (trials
+and verdict), `models` and `functions` (what a language model is asked), `hyperparameters` and `tracking` (values and texts found in
+a program, set from outside), `executors` (where runs are made), `proposers` (who proposes).
+The study itself: `plan` (what it is), `driver` (its loop), `choosing` (the next trial), `runs` (which runs a trial needs), `racing`,
+`fidelity`, `selection` (the verdict), `advice` (what the model is shown), `forecasts`, `effects` and `journal` (what happened,
+durably), `seeds`. What does not live here: how a brain is trained (training).
 """
 
 from typing import TYPE_CHECKING
@@ -11,29 +13,61 @@ from typing import TYPE_CHECKING
 from llm_brain._lazy import attach
 
 if TYPE_CHECKING:
+    from llm_brain.optimize.budget import Spending as Spending
+    from llm_brain.optimize.budget import StudyBudget as StudyBudget
+    from llm_brain.optimize.forecasts import ForecastScore as ForecastScore
+    from llm_brain.optimize.forecasts import forecasts_of as forecasts_of
+    from llm_brain.optimize.forecasts import score_forecasts as score_forecasts
     from llm_brain.optimize.hyperparameters import Hyperparameters as Hyperparameters
     from llm_brain.optimize.hyperparameters import track_hyperparameters as track_hyperparameters
+    from llm_brain.optimize.models import ImprovementProbability as ImprovementProbability
+    from llm_brain.optimize.models import Lesson as Lesson
+    from llm_brain.optimize.models import LessonSummary as LessonSummary
     from llm_brain.optimize.models import OptimizationInfo as OptimizationInfo
     from llm_brain.optimize.models import OptimizationStep as OptimizationStep
     from llm_brain.optimize.models import TaskInfo as TaskInfo
     from llm_brain.optimize.models import TaskReflection as TaskReflection
     from llm_brain.optimize.models import TaskRun as TaskRun
+    from llm_brain.optimize.objective import Outcome as Outcome
+    from llm_brain.optimize.objective import Run as Run
+    from llm_brain.optimize.objective import Score as Score
     from llm_brain.optimize.optimizer import LLMOptimizer as LLMOptimizer
+    from llm_brain.optimize.proposers.contract import History as History
+    from llm_brain.optimize.proposers.contract import Proposal as Proposal
+    from llm_brain.optimize.proposers.contract import Proposer as Proposer
+    from llm_brain.optimize.space import Space as Space
     from llm_brain.optimize.study import Study as Study
     from llm_brain.optimize.study import Trial as Trial
+    from llm_brain.optimize.study import Verdict as Verdict
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "ForecastScore": "forecasts",
+        "History": "proposers.contract",
         "Hyperparameters": "hyperparameters",
+        "ImprovementProbability": "models",
         "LLMOptimizer": "optimizer",
+        "Lesson": "models",
+        "LessonSummary": "models",
         "OptimizationInfo": "models",
         "OptimizationStep": "models",
+        "Outcome": "objective",
+        "Proposal": "proposers.contract",
+        "Proposer": "proposers.contract",
+        "Run": "objective",
+        "Score": "objective",
+        "Space": "space",
+        "Spending": "budget",
         "Study": "study",
+        "StudyBudget": "budget",
         "TaskInfo": "models",
         "TaskReflection": "models",
         "TaskRun": "models",
         "Trial": "study",
+        "Verdict": "study",
+        "forecasts_of": "forecasts",
+        "score_forecasts": "forecasts",
         "track_hyperparameters": "hyperparameters",
     },
 )

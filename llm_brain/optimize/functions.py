@@ -40,7 +40,7 @@ class OptimizerFunctions:
     def summarize_optimization_info(
         self, optimization_info: OptimizationInfo[Parameters, Result, Hyperparameters]
     ) -> LessonSummary:
-        """Write down what was learned. All other knowledge of the trials will be forgotten: keep earlier lessons that still hold."""
+        """Write down what was learned, and keep earlier lessons that still hold: all else of the trials will be forgotten."""
         raise NotImplementedError
 
     @sampled(0.7, top_p=0.9)

@@ -2,7 +2,7 @@
 
     >>> TaskReflection.model_fields["feedback"].is_required(), sorted(OptimizationStep.model_fields)
     (True, ['hyperparameter_suggestions', 'suggestion', 'task_parameters_suggestions'])
-    >>> LessonSummary(lessons=[]), ImprovementProbability(considerations=["The best is near a bound."], probability=0.4).probability
+    >>> LessonSummary(lessons=[]), ImprovementProbability(considerations=["It is near a bound."], probability=0.4).probability
     (LessonSummary(lessons=[]), 0.4)
 
 These examples stand here since the docstring of what a model gives back is in the schema that it is shown.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from llm_brain.optimize.budget import Spending
 from llm_brain.optimize.models import ImprovementProbability, Lesson, TaskReflection
 from llm_brain.optimize.objective import Outcome
 
@@ -31,6 +32,7 @@ class Trial(Generic[Values]):
             "failed": a run failed.
         score: The mean over all runs; of a stopped trial an estimate of it, of a failed one None.
         outcomes: What came of the runs.
+        checked: What came of the runs on which the result is chosen, of a finalist.
         reflection: What the model learned from it; None where it gave no usable reflection.
         forecast: The model's forecast before it was run, where there is one.
         refused: Why proposals were not tried in its place, one line each.
@@ -51,6 +53,7 @@ class Trial(Generic[Values]):
     status: Status = "running"
     score: float | None = None
     outcomes: list[Outcome] = field(default_factory=list)
+    checked: list[Outcome] = field(default_factory=list)
     reflection: TaskReflection | None = None
     forecast: ImprovementProbability | None = None
     refused: tuple[str, ...] = ()
@@ -124,6 +127,7 @@ class Study(Generic[Values]):
         cases: The task parameters that the trials are run on: what was given, and then what was proposed.
         lessons: What was learned from the trials.
         verdict: The best against the default; None while the study goes on.
+        spending: What was spent; None while the study goes on.
 
     Example:
         >>> Study(trials=[]).best is None
@@ -134,6 +138,7 @@ class Study(Generic[Values]):
     cases: Sequence[Any] = ()
     lessons: Sequence[Lesson] = ()
     verdict: Verdict | None = None
+    spending: Spending | None = None
 
     @property
     def best(self) -> Trial[Values] | None:
@@ -143,12 +148,12 @@ class Study(Generic[Values]):
         return best_of(self.trials)
 
 
-def best_of(trials: Sequence[Trial[Values]]) -> Trial[Values] | None:
-    """Return the complete trial at the full fidelity with the best score; the earliest of equals, None where there is none.
+def best_of(trials: Sequence[Trial[Values]], fidelity: float = 1.0) -> Trial[Values] | None:
+    """Return the complete trial at a fidelity with the best score; the earliest of equals, None where there is none.
 
     Example:
         >>> best_of([Trial(0, "default", None, status="complete", score=0.5), Trial(1, "core", None, status="failed")]).number
         0
     """
-    whole = [trial for trial in trials if trial.status == "complete" and trial.fidelity >= 1.0 and trial.score is not None]
+    whole = [trial for trial in trials if trial.status == "complete" and trial.fidelity == fidelity and trial.score is not None]
     return max(whole, key=lambda trial: trial.score or 0.0, default=None) if whole else None

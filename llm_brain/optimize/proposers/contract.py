@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -88,7 +88,7 @@ class Proposer(Protocol):
         """What it is called in the study."""
         ...
 
-    def propose(self, history: History[Any], *, seed: int) -> Sequence[Proposal]:
+    def propose(self, history: History[Any], *, seed: int) -> Iterable[Proposal]:
         """Propose what to try next, the best first; the first that can be used is tried.
 
         Args:

@@ -1,0 +1,97 @@
+"""What a study may spend: trials, runs of the task, tokens, dollars and seconds, each apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from llm_brain.errors import DefinitionError
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What was spent.
+
+    Attributes:
+        trials: Trials begun.
+        evaluations: Runs of the task; one at a lower fidelity counts as much as its fidelity.
+        tokens: What all calls of models read and wrote: those of the task, and those of proposals and reflections.
+        dollars: What they cost.
+        seconds: How long the study has been running, those of earlier processes included.
+
+    Example:
+        >>> Spending().trials
+        0
+    """
+
+    trials: int = 0
+    evaluations: float = 0.0
+    tokens: int = 0
+    dollars: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class StudyBudget:
+    """What a study may spend. No trial begins once one of them is spent; those under way are ended.
+
+    Attributes:
+        trials: Trials, the default's included.
+        evaluations: Runs of the task. The last runs, which only compare the finalists with the default, come on top.
+        tokens: Tokens of all calls of models.
+        dollars: US dollars.
+        seconds: Time.
+
+    Raises:
+        DefinitionError: There is no limit at all, or one is not above 0.
+
+    Example:
+        >>> budget = StudyBudget(trials=20, seconds=600)
+        >>> budget.spent_up(Spending(trials=20))
+        'all 20 trials are spent'
+    """
+
+    trials: int | None = None
+    evaluations: float | None = None
+    tokens: int | None = None
+    dollars: float | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        limits = [getattr(self, field.name) for field in fields(self)]
+        if all(limit is None for limit in limits):
+            message = "a study's budget needs a limit, as in `StudyBudget(trials=20)`"
+            raise DefinitionError(message)
+        if any(limit is not None and not limit > 0 for limit in limits):
+            message = f"the limits of a budget are above 0: {self}"
+            raise DefinitionError(message)
+
+    def spent_up(self, spent: Spending) -> str | None:
+        """Say what is spent, if anything is."""
+        for field in fields(self):
+            limit = getattr(self, field.name)
+            if limit is not None and getattr(spent, field.name) >= limit:
+                return f"all {limit:,} {field.name} are spent"
+        return None
+
+    def shortage(self, one_trial: Spending, *, done: int, planned: int | None) -> str | None:
+        """Say which limit will not last for the trials, going by what one has taken.
+
+        Args:
+            one_trial: What a trial takes.
+            done: How many trials are done.
+            planned: How many there should be; None: nothing is planned, and nothing can be short.
+
+        Example:
+            >>> StudyBudget(trials=20, tokens=1000).shortage(Spending(tokens=200), done=1, planned=20)
+            'the budget of 1,000 tokens lasts for about 5 of 20 trials: a trial takes about 200'
+        """
+        if planned is None:
+            return None
+        for name in ("evaluations", "tokens", "dollars", "seconds"):
+            limit, each = getattr(self, name), getattr(one_trial, name)
+            if limit is not None and each > 0 and max(done, limit / each) < planned:
+                return (
+                    f"the budget of {limit:,} {name} lasts for about {limit / each:.0f} of {planned} trials: "
+                    f"a trial takes about {each:,.4g}"
+                )
+        return None

@@ -1,0 +1,117 @@
+"""What is tried next: whose turn it is, what they propose, and whether it can be used.
+
+proposal -> is it valid? -> was it tried? -> is it hopeless? -> a trial
+a no costs no trial: the next proposal, and then the next proposer, is looked at
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from llm_brain.errors import LLMBrainError
+from llm_brain.optimize.plan import MOST_CASES, Plan, as_json
+from llm_brain.optimize.proposers.arbitration import CORE, shares, silenced, turn
+from llm_brain.optimize.proposers.contract import History, Proposal, Proposer
+from llm_brain.optimize.proposers.credit import Credit
+from llm_brain.optimize.proposers.veto import is_hopeless
+from llm_brain.optimize.seeds import seed_for
+from llm_brain.optimize.study import Trial
+from llm_brain.strategy.words import explain
+
+MOST_PROPOSALS: Final = 60
+ROUNDS: Final = 4
+"""How often everybody is asked, with other seeds, where nothing can be used."""
+LONGEST_REASON: Final = 200
+
+
+def choose(
+    plan: Plan,
+    core: Proposer,
+    proposers: Sequence[Proposer],
+    history: History[Any],
+    begun: Sequence[Trial[Any]],
+    reputation: Mapping[str, Credit],
+) -> dict[str, Any]:
+    """Choose what the next trial tries.
+
+    Args:
+        plan: The study's.
+        core: The classical sampler.
+        proposers: All others.
+        history: What they are shown.
+        begun: All trials that were begun.
+        reputation: What earlier studies thought of them.
+
+    Returns:
+        As the journal has it: the proposer, the point, where it comes from, and what was refused; without a point where nobody
+        had anything to propose that could be used.
+    """
+    number = len(begun)
+    tried = {plan.space.key(trial.hyperparameters) for trial in begun}
+    named = {proposer.name: proposer for proposer in proposers}
+    has_core = bool(plan.space.knobs)
+    shared = shares(list(named), history.trials, reputation, core=has_core)
+    order = turn(shared, begun, silenced(begun, list(named)))
+    if has_core:
+        named[CORE] = core
+    refused: list[str] = []
+    for attempt in range(ROUNDS):
+        for name in order:
+            if name not in named or (name == CORE and attempt):
+                continue
+            seed = seed_for(plan.seed, name, number, attempt)
+            reasons: list[str] = []
+            for proposal in _proposed(named[name], history, seed, reasons):
+                found = _checked(plan, history, proposal, tried, reasons, vetoes=name != CORE)
+                if found is not None:
+                    return {"proposer": name, **found, "refused": refused}
+            refused += [f"{name}: {reason}" for reason in dict.fromkeys(reasons or ["it proposed nothing"])]
+    return {"proposer": None, "refused": refused}
+
+
+def _proposed(proposer: Proposer, history: History[Any], seed: int, reasons: list[str]) -> Iterable[Any]:
+    """Give what a proposer proposes, as far as it comes."""
+    try:
+        yield from islice(proposer.propose(history, seed=seed), MOST_PROPOSALS)
+    except Exception as error:  # noqa: BLE001 - a faulty proposer costs no trial and ends no study
+        reasons.append(f"{type(error).__name__}: {error}"[:LONGEST_REASON])
+
+
+def _checked(
+    plan: Plan, history: History[Any], proposal: Any, tried: set[str], reasons: list[str], *, vetoes: bool
+) -> dict[str, Any] | None:
+    """Check a proposal: what the journal has of it, or None where it cannot be used, with the reason."""
+    if not isinstance(proposal, Proposal):
+        reasons.append(f"a proposal is a `Proposal`, and this is a {type(proposal).__name__}")
+        return None
+    space = plan.space
+    try:
+        told = proposal.hyperparameters
+        # What a model says about fields that are not tuned is left out; a name in a mapping that nobody knows is a mistake.
+        values = space.values(space.point(told) if isinstance(told, BaseModel) else told)
+        point = space.point(values)
+        cases = [as_json(plan.case_type.validate_python(case)) for case in proposal.task_parameters]
+        known = {trial.number for trial in history.trials}
+        parents = [int(parent) for parent in proposal.parents if parent in known]
+        gate = [case for case in dict.fromkeys(proposal.gate) if case in range(len(history.cases))]
+        note = str(proposal.note)
+    except ValidationError as error:
+        reasons.append(f"not valid: {explain(error)}"[:LONGEST_REASON])
+    except LLMBrainError as error:
+        reasons.append(str(error)[:LONGEST_REASON])
+    except Exception as error:  # noqa: BLE001 - whatever a proposer made up
+        reasons.append(f"not usable: {type(error).__name__}: {error}"[:LONGEST_REASON])
+    else:
+        new = [case for case in cases if case not in [as_json(known_case) for known_case in history.cases]]
+        if space.key(values) in tried:
+            reasons.append("it was tried before")
+        elif vetoes and is_hopeless(history, point):
+            reasons.append("its neighbours are among the worst")
+        else:
+            room = max(0, MOST_CASES - len(history.cases))
+            return {"point": point, "parents": parents, "note": note, "gate": gate, "cases": new[:room]}
+    return None

@@ -1,0 +1,106 @@
+"""What a study asks of the world, each thing once: it stands in the journal before anything depends on it.
+
+A study is code that decides the same each time, but for what proposers, models and runs give back. So an interrupted study is
+gone on with by running it from its beginning, where everything that the journal has is taken from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from llm_brain.backends.layers.usage import count_usage
+from llm_brain.errors import DataError
+from llm_brain.optimize.budget import Spending
+from llm_brain.optimize.journal import Journal
+from llm_brain.optimize.objective import Outcome
+
+Key = tuple[Any, ...]
+
+
+class Effects:
+    """The journal, with what stands in it by what it was asked for.
+
+    Args:
+        journal: Where it is kept.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "study.jsonl"
+        ...     first = Effects(Journal(path)).once("proposed", lambda: {"point": 3}, trial=1)
+        ...     again = Effects(Journal(path)).once("proposed", lambda: {"point": 4}, trial=1)
+        >>> first["point"], again["point"]
+        (3, 3)
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self._known = {_key(event): event for event in journal.events}
+        self._before = max((event.get("at", 0.0) for event in journal.events), default=0.0)
+        self._begun = time.monotonic()
+        self._tokens = sum(event.get("tokens", 0) for event in journal.events)
+        self._dollars = sum(event.get("dollars", 0.0) for event in journal.events)
+        self._runs = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long the study has been running, in this process and in earlier ones."""
+        return self._before + time.monotonic() - self._begun
+
+    def spending(self, trials: int, evaluations: float) -> Spending:
+        """Tell what was spent."""
+        return Spending(trials, evaluations, self._tokens, self._dollars, self.seconds)
+
+    def known(self, event: str, **about: Any) -> dict[str, Any] | None:
+        """Return what the journal has, if it does."""
+        return self._known.get(_key({"event": event, **about}))
+
+    def once(self, event: str, ask: Callable[[], dict[str, Any]], **about: Any) -> dict[str, Any]:
+        """Return what the journal has of something, or ask for it and write it down.
+
+        Raises:
+            OSError: The journal cannot be written.
+            Exception: Whatever `ask` raises; nothing is written then.
+        """
+        known = self.known(event, **about)
+        if known is not None:
+            return known
+        with count_usage() as used:
+            told = ask()
+        if used.tokens or used.dollars:
+            told = {**told, "tokens": used.tokens, "dollars": used.dollars}
+        return self.write(event, **about, **told)
+
+    def write(self, event: str, **fields: Any) -> dict[str, Any]:
+        """Write an event down.
+
+        Raises:
+            OSError: The journal cannot be written.
+        """
+        self.journal.append(event, **fields, at=round(self.seconds, 3))
+        written = self.journal.events[-1]
+        self._known[_key(written)] = written
+        self._tokens += fields.get("tokens", 0)
+        self._dollars += fields.get("dollars", 0.0)
+        return written
+
+    def outcome(self, event: str, trial: int, case: int, replicate: int) -> Outcome | None:
+        """Return what came of a run, if the journal has it.
+
+        Raises:
+            DataError: It stands there in another form.
+        """
+        told = self.known(event, trial=trial, case=case, replicate=replicate)
+        if told is None:
+            return None
+        try:
+            return Outcome(**{name: value for name, value in told.items() if name not in ("event", "trial", "at")})
+        except TypeError as error:
+            message = f"{self.journal.path} has an outcome that cannot be read: {error}. Name another file to begin a new study"
+            raise DataError(message) from error
+
+
+def _key(event: dict[str, Any]) -> Key:
+    return (event["event"], event.get("trial"), event.get("case"), event.get("replicate"))

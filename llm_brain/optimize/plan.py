@@ -1,0 +1,132 @@
+"""What a study is: its space, its task, its cases, and the rules by which it goes. It does not change while the study goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from llm_brain.errors import DefinitionError
+from llm_brain.optimize.fidelity import check_fidelities
+from llm_brain.optimize.objective import Objective, Work
+from llm_brain.optimize.racing import Unit
+from llm_brain.optimize.runs import Need, Rules
+from llm_brain.optimize.seeds import seed_for
+from llm_brain.optimize.space import Space
+from llm_brain.optimize.study import Trial
+
+SCHEMA: Final = 2
+MOST_CASES: Final = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study is.
+
+    Attributes:
+        space: What is tuned.
+        objective: Makes and measures a run.
+        cases: What trials are run on.
+        selection: What only the finalists are run on; no proposer reads it.
+        replicates: How often a trial is run on a case, each time with another seed.
+        confirmations: How often the finalists are run on each case once more; on the cases of `selection`, if there are any.
+        parallel: How many trials are under way at once.
+        fidelities: Where trials begin, and how they go on, up to 1.
+        rules: How a trial is run.
+        seed: Of all that is drawn.
+
+    Raises:
+        DefinitionError: There is no case, or a number is below what makes sense.
+    """
+
+    space: Space[Any]
+    objective: Objective[Any, Any]
+    cases: Sequence[Any]
+    selection: Sequence[Any] = ()
+    replicates: int = 1
+    confirmations: int = 0
+    parallel: int = 1
+    fidelities: Sequence[float] = (1.0,)
+    rules: Rules = field(default_factory=Rules)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.cases:
+            message = "there is nothing to run the task on: give task parameters"
+            raise DefinitionError(message)
+        for name, least in (("replicates", 1), ("confirmations", 0), ("parallel", 1)):
+            if getattr(self, name) < least:
+                message = f"`{name}` is at least {least}, and was {getattr(self, name)}"
+                raise DefinitionError(message)
+        check_fidelities(self.fidelities)
+
+    @cached_property
+    def case_type(self) -> TypeAdapter[Any]:
+        """The type of the cases, for those that are proposed."""
+        return TypeAdapter(type(self.cases[0]))
+
+    @property
+    def checks(self) -> Sequence[Any]:
+        """What the finalists are run on."""
+        return self.selection or self.cases
+
+    @property
+    def checked_times(self) -> int:
+        """How often the finalists are run on each of `checks`."""
+        return max(1, self.confirmations) if self.selection else self.confirmations
+
+    def units(self, cases: int) -> list[Unit]:
+        """Give all that a trial has to run, in an order that the seed decides and that is the same for all trials."""
+        order = sorted(range(cases), key=lambda case: seed_for(self.seed, "order", case))
+        return [(case, replicate) for replicate in range(self.replicates) for case in order]
+
+    def work(self, need: Need, trial: Trial[Any], case: Any, *, is_check: bool) -> Work[Any]:
+        """Describe a run for whoever makes it."""
+        seed = seed_for(self.seed, "check" if is_check else "run", need.case, need.replicate)
+        return Work(trial.point, need.case, need.replicate, case, trial.fidelity, seed, trial.number)
+
+    def describe(self, proposers: Sequence[str]) -> dict[str, Any]:
+        """Tell the plan as JSON: a journal is gone on with only by a study that is the same."""
+        return {
+            "schema": SCHEMA,
+            "seed": self.seed,
+            "space": self.space.describe(),
+            "default": self.space.point(self.space.default),
+            "cases": [as_json(case) for case in self.cases],
+            "selection": len(self.selection),
+            "replicates": self.replicates,
+            "confirmations": self.confirmations,
+            "parallel": self.parallel,
+            "fidelities": list(self.fidelities),
+            "races": self.rules.races,
+            "failure_score": self.rules.failure_score,
+            "proposers": list(proposers),
+        }
+
+
+def as_json(value: Any) -> Any:
+    """Tell any value as JSON.
+
+    Example:
+        >>> as_json({"at": (1, 2)})
+        {'at': [1, 2]}
+    """
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", warnings=False)
+    return to_jsonable_python(value, fallback=str)
+
+
+def parameters_of(task_parameters: Any) -> Sequence[Any]:
+    """Read what a user gave as task parameters: a list or a tuple of cases, or one by itself.
+
+    Example:
+        >>> parameters_of("a hill"), parameters_of(["a", "b"])
+        (('a hill',), ('a', 'b'))
+    """
+    if isinstance(task_parameters, Sequence) and not isinstance(task_parameters, str | bytes | Mapping):
+        return tuple(task_parameters)
+    return (task_parameters,)

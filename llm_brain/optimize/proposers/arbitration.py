@@ -1,0 +1,103 @@
+"""Whose turn it is: the classical core for most trials, the others for a share that their credit moves.
+
+A rule of "the highest expected improvement wins" would always choose the core, which is the one that computes it. So shares are
+fixed at first, three trials in ten for everyone beside the core; a proposer whose trials do well gets more, and one that
+misleads keeps a small share, in which it may recover.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from llm_brain.optimize.proposers.credit import Credit, credits_of
+from llm_brain.optimize.study import DEFAULT, PROMOTION, Trial
+
+SHARE: Final = 0.3
+LEAST, MOST = 0.05, 0.6
+STEEPNESS: Final = 5.0
+REFUSALS: Final = 3
+"""After as many refusals in a row a proposer is asked no more."""
+CORE: Final = "core"
+
+
+def shares(
+    names: Sequence[str], trials: Sequence[Trial[Any]], reputation: Mapping[str, Credit], *, core: bool = True
+) -> dict[str, float]:
+    """Give the share of trials that each proposer has, the core's included.
+
+    Args:
+        names: The proposers beside the core.
+        trials: Those that are over.
+        reputation: What earlier studies thought of them.
+        core: Whether there is anything that the core can draw.
+
+    Example:
+        >>> shares(["model"], [], {})
+        {'model': 0.3, 'core': 0.7}
+    """
+    if not names:
+        return {CORE: 1.0}
+    now = credits_of(trials)
+    start = SHARE / len(names) if core else 1 / len(names)
+    found = {}
+    for name in names:
+        credit = now.get(name, Credit()) + reputation.get(name, Credit())
+        found[name] = start * math.exp(STEEPNESS * (credit.mean - 0.5))
+    if not core:
+        whole = sum(found.values())
+        return {name: share / whole for name, share in found.items()}
+    found = {name: max(LEAST / len(names), share) for name, share in found.items()}
+    whole = sum(found.values())
+    found = {name: share * min(1.0, MOST / whole) for name, share in found.items()}
+    return {**found, CORE: 1.0 - sum(found.values())}
+
+
+def turn(
+    shared: Mapping[str, float],
+    before: Sequence[Trial[Any]],
+    silent: Sequence[str] = (),
+) -> list[str]:
+    """Tell whom to ask for the next trial, and whom instead if nothing that it proposes can be used.
+
+    Whoever is furthest behind its share has the turn, as in stride scheduling (Waldspurger & Weihl 1995).
+
+    Args:
+        shared: The shares.
+        before: All trials that were begun, whether they are over or not.
+        silent: Who is asked no more.
+
+    Example:
+        >>> turn({"model": 0.3, "core": 0.7}, [Trial(0, "default", None)])
+        ['model', 'core']
+    """
+    had = dict.fromkeys(shared, 0)
+    for trial in before:
+        asked = trial.proposer
+        if asked in had:
+            had[asked] += 1
+    number = sum(trial.proposer not in (DEFAULT, PROMOTION) for trial in before) + 1
+    willing = [name for name in shared if name not in silent]
+    # The core comes last among equals: what a model knows is worth most at the beginning.
+    behind = {name: shared[name] * number - had[name] + (shared[name] < 1 and name != CORE) * 0.5 for name in willing}
+    return sorted(willing, key=lambda name: (-behind[name], name == CORE))
+
+
+def silenced(begun: Sequence[Trial[Any]], names: Sequence[str]) -> list[str]:
+    """Tell who is asked no more: whose last proposals were all refused.
+
+    Example:
+        >>> begun = [Trial(n, "core", None, refused=("model: no answer",)) for n in range(3)]
+        >>> silenced(begun, ["model"])
+        ['model']
+    """
+    found = []
+    for name in names:
+        streak = 0
+        for trial in begun:
+            refused = any(line.startswith(f"{name}: ") for line in trial.refused)
+            streak = 0 if trial.proposer == name else streak + refused
+        if streak >= REFUSALS:
+            found.append(name)
+    return found
