@@ -1,11 +1,11 @@
 """Meta-optimisation: `LLMOptimizer` tunes the numbers and texts of a task, by trials, reflections and proposals.
 
-The user's side: `optimizer` (the class), `space` (what can be tuned), `objective` (a run and its score), `budget`, `study` (trials
-and verdict), `models` and `functions` (what a language model is asked), `hyperparameters` and `tracking` (values and texts found in
-a program, set from outside), `executors` (where runs are made), `proposers` (who proposes).
-The study itself: `plan` (what it is), `driver` (its loop), `choosing` (the next trial), `runs` (which runs a trial needs), `racing`,
-`fidelity`, `selection` (the verdict), `advice` (what the model is shown), `forecasts`, `effects` and `journal` (what happened,
-durably), `seeds`. What does not live here: how a brain is trained (training).
+The user's side: `optimizer` (the class), `space` (what can be tuned), `objective` (a run and its score), `budget`, `study`
+(trials and verdict), `models` and `functions` (what a language model is asked), `hyperparameters` and `tracking` (values and
+texts found in a program, set from outside), `executors` (where runs are made), `proposers` (who proposes).
+The study itself: `plan` (what it is), `driver` (its loop), `choosing` (the next trial), `runs` (which runs a trial needs),
+`racing`, `fidelity`, `selection` (the verdict), `advice` (what the model is shown), `forecasts`, `effects` and `journal` (what
+happened, durably), `seeds`. What does not live here: how a brain is trained (training).
 """
 
 from typing import TYPE_CHECKING

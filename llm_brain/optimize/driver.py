@@ -256,7 +256,8 @@ class Driver:
             assert active.end is not None  # noqa: S101 - for the type checkers
             trial.status, trial.score = active.end
             self._take_over(active)
-            self.effects.once("finished", lambda trial=trial: {"status": trial.status, "score": trial.score}, trial=trial.number)
+            if self.effects.known("finished", trial=trial.number) is None:
+                self.effects.write("finished", trial=trial.number, status=trial.status, score=trial.score)
             self.study.trials.append(trial)
             with active.span.current():
                 self._learn(trial)

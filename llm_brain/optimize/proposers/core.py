@@ -13,6 +13,7 @@ from llm_brain.optimize.proposers.scales import Scale, scales
 from llm_brain.optimize.study import Trial
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.samplers import BaseSampler
 
 SamplerName = Literal["tpe", "gp", "cmaes", "random"]
@@ -69,17 +70,8 @@ class CoreProposer:
             sampler = self.sampler if attempt < ATTEMPTS_OF_THE_SAMPLER else "random"
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study = optuna.create_study(direction="maximize", sampler=_SAMPLERS[sampler](own))
-                for trial in told:
-                    knobs = {scale: scale.inward(trial.point[name]) for name, scale in scaled.items() if name in trial.point}
-                    study.add_trial(
-                        optuna.trial.create_trial(
-                            params={scale.name: value for scale, value in knobs.items()},
-                            distributions={scale.name: scale.distribution for scale in knobs},
-                            value=trial.score,
-                        )
-                    )
-                yield Proposal({**texts, **_drawn(study.ask(), scaled)})
+                drawn = _drawn(_study(told, scaled, _SAMPLERS[sampler](own)).ask(), scaled)
+            yield Proposal({**texts, **drawn})
 
 
 def _told(history: History[Any], texts: dict[str, Any]) -> Sequence[Trial[Any]]:
@@ -94,6 +86,22 @@ def _told(history: History[Any], texts: dict[str, Any]) -> Sequence[Trial[Any]]:
     # Numbers are tuned given the texts; the trials with other texts tell something as long as there are few with these.
     same = [trial for trial in scored if all(trial.point.get(name) == text for name, text in texts.items())]
     return same if len(same) >= enough else scored
+
+
+def _study(told: Sequence[Trial[Any]], scaled: dict[str, Scale], sampler: BaseSampler) -> Study:
+    import optuna
+
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for trial in told:
+        knobs = {scale: scale.inward(trial.point[name]) for name, scale in scaled.items() if name in trial.point}
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={scale.name: value for scale, value in knobs.items()},
+                distributions={scale.name: scale.distribution for scale in knobs},
+                value=trial.score,
+            )
+        )
+    return study
 
 
 def _drawn(trial: Any, scaled: dict[str, Scale]) -> dict[str, Any]:
