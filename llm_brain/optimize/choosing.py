@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -30,20 +31,21 @@ LONGEST_REASON: Final = 200
 
 def choose(
     plan: Plan,
-    core: Proposer,
-    proposers: Sequence[Proposer],
     history: History[Any],
     begun: Sequence[Trial[Any]],
-    reputation: Mapping[str, Credit],
+    *,
+    core: Proposer,
+    proposers: Sequence[Proposer] = (),
+    reputation: Mapping[str, Credit] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Choose what the next trial tries.
 
     Args:
         plan: The study's.
+        history: What is shown to whoever proposes.
+        begun: All trials that were begun.
         core: The classical sampler.
         proposers: All others.
-        history: What they are shown.
-        begun: All trials that were begun.
         reputation: What earlier studies thought of them.
 
     Returns:

@@ -177,7 +177,7 @@ class Driver:
         if found is not None:
             trial, fidelity = found
             return {"proposer": PROMOTION, "point": trial.point, "parents": [trial.number], "fidelity": fidelity}
-        told = choose(self.plan, self._core, self._proposers, history, self._begun, self._reputation)
+        told = choose(self.plan, history, self._begun, core=self._core, proposers=self._proposers, reputation=self._reputation)
         return {**told, "fidelity": self.plan.fidelities[0]}
 
     def _history(self, number: int) -> History[Any]:

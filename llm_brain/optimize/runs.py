@@ -83,36 +83,41 @@ def runs_of(
         ...     print(stopped.value)
         End(status='complete', score=0.5)
     """
+    scores = _Scores(outcomes, rules)
+    if parent is not None and (first := [unit for unit in units if unit[0] in gate]):
+        yield [Need(one.number, *unit) for one in (trial, parent) for unit in first]
+        mine, before = scores.of(trial, first), scores.of(parent, first)
+        if mine is None or before is None:
+            return End("failed", None)
+        if sum(mine.values()) <= sum(before.values()):
+            return End("stopped", estimate(mine, scores.of(parent, units) or before))
+    rival = best if rules.races else None
+    cut = blocks(units) if rival is not None else [units]
+    for number, block in enumerate(cut):
+        yield [Need(one.number, *unit) for one in (trial, rival) if one is not None for unit in block]
+        mine = scores.of(trial, units)
+        if mine is None:
+            return End("failed", None)
+        known = None if rival is None else scores.of(rival, units)
+        if known and number < len(cut) - 1 and is_worse(mine, known, looks=len(cut) - 1):
+            return End("stopped", estimate(mine, known))
+    mine = scores.of(trial, units) or {}
+    return End("complete", sum(mine.values()) / len(mine))
 
-    def scores(number: int, where: Sequence[Unit]) -> dict[Unit, float] | None:
+
+@dataclass(frozen=True)
+class _Scores:
+    outcomes: Mapping[Need, Outcome]
+    rules: Rules
+
+    def of(self, trial: Trial[Any], units: Sequence[Unit]) -> dict[Unit, float] | None:
+        """Give the scores that there are; None where a run failed, and that counts as nothing."""
         found = {}
-        for unit in where:
-            outcome = outcomes.get(Need(number, *unit))
+        for unit in units:
+            outcome = self.outcomes.get(Need(trial.number, *unit))
             if outcome is not None:
-                score = rules.failure_score if outcome.score is None else outcome.score
+                score = self.rules.failure_score if outcome.score is None else outcome.score
                 if score is None:
                     return None
                 found[unit] = score
         return found
-
-    first = [unit for unit in units if unit[0] in gate] if parent is not None else []
-    if parent is not None and first:
-        yield [Need(number, *unit) for number in (trial.number, parent.number) for unit in first]
-        mine, before = scores(trial.number, first), scores(parent.number, first)
-        if mine is None:
-            return End("failed", None)
-        if before is not None and sum(mine.values()) <= sum(before.values()):
-            known = scores(parent.number, units) or before
-            return End("stopped", estimate(mine, known))
-    cut = blocks(units) if rules.races and best is not None else [units]
-    for number, block in enumerate(cut):
-        needs = [Need(trial.number, *unit) for unit in block]
-        yield needs + ([Need(best.number, *unit) for unit in block] if best is not None and rules.races else [])
-        mine = scores(trial.number, units)
-        if mine is None:
-            return End("failed", None)
-        known = None if best is None else scores(best.number, units)
-        if known and number < len(cut) - 1 and is_worse(mine, known, looks=len(cut) - 1):
-            return End("stopped", estimate(mine, known))
-    mine = scores(trial.number, units) or {}
-    return End("complete", sum(mine.values()) / len(mine))

@@ -251,10 +251,12 @@ def _choice(field: FieldInfo, path: tuple[str, ...], called: str, condition: tup
 def _distribution(name: str, field: FieldInfo) -> BaseDistribution | None:
     real, categorical, whole = _distributions()
     options = closed_set(field.annotation)
+    found: BaseDistribution
     if options:
         if len(options) == 1:
             return None
-        return categorical([TypeAdapter(type(option)).dump_python(option, mode="json") for option in options])
+        found = categorical([TypeAdapter(type(option)).dump_python(option, mode="json") for option in options])
+        return found
     low, high = _bound(field, "ge"), _bound(field, "le")
     kind = bare(field.annotation)
     if kind not in (int, float) or low is None or high is None:
@@ -262,10 +264,11 @@ def _distribution(name: str, field: FieldInfo) -> BaseDistribution | None:
     extra = field.json_schema_extra
     log = bool(isinstance(extra, Mapping) and extra.get("log"))
     try:
-        return whole(math.ceil(low), math.floor(high), log=log) if kind is int else real(low, high, log=log)
+        found = whole(math.ceil(low), math.floor(high), log=log) if kind is int else real(low, high, log=log)
     except ValueError as error:
         message = f"the hyperparameter `{name}` cannot be searched: {error}"
         raise DefinitionError(message) from error
+    return found
 
 
 def _distributions() -> tuple[Any, Any, Any]:
