@@ -108,7 +108,8 @@ def _checked(
     except Exception as error:  # noqa: BLE001 - whatever a proposer made up
         reasons.append(f"not usable: {type(error).__name__}: {error}"[:LONGEST_REASON])
     else:
-        new = [case for case in cases if case not in [as_json(known_case) for known_case in history.cases]]
+        seen = [as_json(case) for case in history.cases]
+        new = [case for place, case in enumerate(cases) if case not in seen and case not in cases[:place]]
         if space.key(values) in tried:
             reasons.append("it was tried before")
         elif vetoes and is_hopeless(history, point):

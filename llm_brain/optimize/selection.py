@@ -7,7 +7,9 @@ gain, the default is what is recommended.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any, Final
 
 from llm_brain.errors import missing_dependency
@@ -70,14 +72,13 @@ def verdict(
 
 
 def _interval(differences: Sequence[float], confidence: float) -> tuple[float | None, float | None]:
-    """Give Student's interval of the mean of pairs; of pairs that do not differ at all, the value itself."""
+    """Give Student's interval of the mean of pairs."""
     if len(differences) <= 1:
         return None, None
-    if max(differences) == min(differences):
-        return differences[0], differences[0]
     try:
-        from scipy.stats import ttest_1samp
+        from scipy.stats import t
     except ImportError as error:
         raise missing_dependency("scipy", extra="optimize") from error
-    found = ttest_1samp(differences, 0.0).confidence_interval(confidence)
-    return float(found.low), float(found.high)
+    number, mean = len(differences), fmean(differences)
+    half = float(t.ppf((1 + confidence) / 2, number - 1)) * stdev(differences) / math.sqrt(number)
+    return mean - half, mean + half

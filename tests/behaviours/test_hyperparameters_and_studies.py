@@ -1,6 +1,6 @@
 """What is expected of tracked hyperparameters and of a study with a language model: behaviours 42 to 52, under their numbers.
 
-Names differ: a hyperparameter's name begins with `_`, and a study is `LLMOptimizer(...).run(trials)`. It is built otherwise than
+Names differ: a hyperparameter's name begins with `_`, and a study is `LLMOptimizer(...).run(budget)`. It is built otherwise than
 the meta loop that the list was made from: it has as many trials as it is told and not two rounds, the defaults come first, and
 the model proposes a share of the trials and is asked no more after three refusals in a row.
 """
@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field
 from llm_brain import Hyperparameters, LLMOptimizer, llm_explicit_function, llm_function, llm_strategy, track_hyperparameters
 from llm_brain.backends import Request
 from llm_brain.errors import BackendError
-from llm_brain.optimize import Study
+from llm_brain.optimize import Run, Study, StudyBudget
 from llm_brain.strategy import inspect_function
 from tests.strategy.conftest import Answering, Scripted
 
@@ -232,6 +232,10 @@ class Knobs(BaseModel):
 REFLECTION = json.dumps(dict.fromkeys(("feedback", "evaluation", "hyperparameter_suggestion", "hyperparameter_missing"), "-"))
 
 
+LESSONS = json.dumps({"lessons": [{"text": "Near 0.3 it is best.", "trials": [0]}]})
+FORECAST = json.dumps({"considerations": ["It may."], "probability": 0.5})
+
+
 class Advice:
     """A model that reflects on every run, and says what a test has written down when it is asked what to try next."""
 
@@ -240,8 +244,9 @@ class Advice:
         self.model = Answering(self._answer, model_id="advice")
 
     def _answer(self, request: Request) -> str:
+        asked_for = (request.schema or {})["properties"]
         if not self.asks_for_a_suggestion(request):
-            return REFLECTION
+            return LESSONS if "lessons" in asked_for else FORECAST if "probability" in asked_for else REFLECTION
         suggestion = next(self._suggestions)
         if isinstance(suggestion, BackendError):
             raise suggestion
@@ -256,63 +261,65 @@ class Advice:
         return [request.messages[-1].content for request in self.model.requests if self.asks_for_a_suggestion(request)]
 
 
-def study_of(advice: Advice, folder: Path, trials: int) -> Study[Any, Any, Any]:
-    def task(knobs: Knobs, _number: int) -> str:
-        return knobs.template.format(text=f"{1 - abs(knobs.rate - 0.3):.3f}")
+def study_of(advice: Advice, folder: Path, trials: int) -> Study[Knobs]:
+    def task(run: Run[str, Knobs]) -> str:
+        return run.hyperparameters.template.format(text=f"{1 - abs(run.hyperparameters.rate - 0.3):.3f}")
 
     optimizer = LLMOptimizer(
         task,
-        score=lambda result: float(result.removeprefix("Sum up: ")),
+        score=lambda _, result: float(result.removeprefix("Sum up: ")),
         hyperparameters=Knobs,
         task_parameters="sum up",
         result=str,
         model=advice.model,
         journal=folder / "study.jsonl",
     )
-    return optimizer.run(trials)
+    return optimizer.run(StudyBudget(trials=trials))
 
 
 def test_a_study_asks_its_model_as_often_as_it_says(tmp_path: Path) -> None:  # 52
-    tried = [Knobs(rate=rate) for rate in (0.1, 0.2, 0.3, 0.4)]
+    tried = [Knobs(rate=number / 20) for number in range(1, 12)]
     advice = Advice(*tried)
     study = study_of(advice, tmp_path, trials=12)
-    # A reflection on each trial, and suggestions before trials 1, 4, 7 and 11.
-    assert len(advice.model.requests) == 12 + 4
-    assert [trial.number for trial in study.trials if trial.proposer == "model"] == [1, 4, 7, 11]
-    assert [trial.run.hyperparameters for trial in study.trials if trial.proposer == "model"] == tried
-    assert (study.trials[0].proposer, study.trials[0].run.hyperparameters) == ("default", Knobs())
+    told = [trial for trial in study.trials if trial.proposer == "model"]
+    # A reflection on each trial, a forecast of each after the first, lessons after every fourth, and the suggestions.
+    assert len(advice.model.requests) == 12 + 11 + 3 + len(told)
+    assert told[0].number == 1
+    assert [trial.hyperparameters for trial in told] == tried[: len(told)]
+    assert (study.trials[0].proposer, study.trials[0].hyperparameters) == ("default", Knobs())
     assert all(trial.reflection is not None for trial in study.trials)
+    assert [lesson.text for lesson in study.lessons] == ["Near 0.3 it is best."]
     best = study.best
     assert best is not None
-    assert best.run.score == max(trial.run.score for trial in study.trials if trial.run.score is not None)
+    assert best.score == max(trial.score for trial in study.trials if trial.score is not None)
 
 
 def test_a_model_that_refuses_is_asked_three_times_and_the_study_goes_on_without_it(tmp_path: Path) -> None:  # 52
     advice = Advice(*[BackendError("I would rather not", kind="content_filter")] * 20)
     study = study_of(advice, tmp_path, trials=20)
     assert len(advice.asked) == 3
-    assert [trial.proposer for trial in study.trials] == ["default"] + ["tpe"] * 19
+    assert [trial.proposer for trial in study.trials] == ["default"] + ["core"] * 19
 
 
 def test_more_than_twenty_runs_go_through_and_the_history_that_is_shown_stays_short(tmp_path: Path) -> None:  # 52
     advice = Advice(*[Knobs(rate=number / 100) for number in range(1, 20)])
     study = study_of(advice, tmp_path, trials=25)
-    assert [trial.number for trial in study.trials if trial.finished] == list(range(25))
-    assert len(advice.asked) == 8
+    assert [trial.number for trial in study.trials if trial.status != "running"] == list(range(25))
+    assert len(advice.asked) > 4
     assert len(advice.asked[-1]) < 1.2 * len(advice.asked[1])
 
 
 def test_a_suggested_template_that_is_broken_is_a_failed_run_and_the_study_goes_on(tmp_path: Path) -> None:  # 52
-    advice = Advice(Knobs(template="Sum up: {text"), Knobs(rate=0.3))
-    study = study_of(advice, tmp_path, trials=5)
-    broken = study.trials[1]
-    assert (broken.proposer, broken.finished, broken.run.score, broken.run.return_value) == ("model", True, None, None)
-    assert str(broken.run.exception).startswith("ValueError: expected '}'")
-    assert study.trials[4].run.score == 1.0
+    advice = Advice(Knobs(template="Sum up: {text"), Knobs(rate=0.3), *[Knobs(rate=0.2)] * 9)
+    study = study_of(advice, tmp_path, trials=20)
+    broken, repaired, *_ = [trial for trial in study.trials if trial.proposer == "model"]
+    assert (broken.number, broken.status, broken.score) == (1, "failed", None)
+    assert str(broken.outcomes[0].exception).startswith("ValueError: expected '}'")
+    assert repaired.score == 1.0
     assert "expected '}'" in advice.asked[1]  # the model is told
     events = [json.loads(line) for line in (tmp_path / "study.jsonl").read_text().splitlines()]
-    assert [event["exception"] for event in events if event["event"] == "finished" and event["trial"] == 1] == [
-        broken.run.exception
+    assert [event["exception"] for event in events if event["event"] == "outcome" and event["trial"] == 1] == [
+        broken.outcomes[0].exception
     ]
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError
 
 from llm_brain.errors import DataError, DefinitionError
-from llm_brain.optimize import LLMOptimizer
+from llm_brain.optimize import LLMOptimizer, StudyBudget
 from llm_brain.optimize.hyperparameters import Hyperparameters, track_hyperparameters
 from llm_brain.strategy import llm_strategy
 from tests.optimize.conftest import ScriptedModel
@@ -581,19 +581,15 @@ def test_what_was_found_can_be_optimised(tmp_path: Path) -> None:
     with Hyperparameters() as found:
         climb()
 
-    def task(values: BaseModel, _trial: int) -> float:
-        with Hyperparameters(values):
-            return climb()
-
     optimizer: Any = LLMOptimizer(
-        task,
-        score=float,
-        hyperparameters=type(found.model),
+        lambda _: climb(),
+        score=lambda _, result: result,
+        hyperparameters=found,
         task_parameters="climb a hill",
         result=float,
         model=ScriptedModel(),
         journal=tmp_path / "study.jsonl",
     )
-    study = optimizer.run(trials=8)
-    assert study.trials[0].run.score == pytest.approx(0.8)
-    assert max(trial.run.score for trial in study.trials) > 0.8
+    study = optimizer.run(StudyBudget(trials=8))
+    assert study.trials[0].score == pytest.approx(0.8)
+    assert max(trial.score for trial in study.trials) > 0.8

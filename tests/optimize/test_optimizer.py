@@ -1,6 +1,5 @@
-"""A study: the default first, a model that can only help, and a trajectory that no interruption changes."""
+"""A study: the default first, a model that can only help, and an answer that was really run."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -10,74 +9,101 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field, model_validator
 
+from llm_brain import Hyperparameters, track_hyperparameters
 from llm_brain.errors import BudgetError, DataError, DefinitionError, LLMBrainError
-from llm_brain.optimize import LLMOptimizer, OptimizationStep, Study, TaskReflection
+from llm_brain.optimize import (
+    ImprovementProbability,
+    Lesson,
+    LessonSummary,
+    OptimizationStep,
+    Proposal,
+    Run,
+    Score,
+    Study,
+    StudyBudget,
+    score_forecasts,
+)
+from llm_brain.optimize.forecasts import forecasts_of
 from llm_brain.tracing import read_spans, record
-from tests.optimize.conftest import REFLECTION, Build, Knobs, ScriptedModel, hill
+from tests.optimize.conftest import REFLECTION, Build, Knobs, Scripted, ScriptedModel, height, hill, trajectory
 
 
-def suggest(*knobs: Any) -> OptimizationStep[Knobs]:
-    return OptimizationStep[Knobs](suggestion="Try this.", hyperparameter_suggestions=list(knobs))
+def trials(number: int) -> StudyBudget:
+    return StudyBudget(trials=number)
 
 
-def trajectory(study: Study[Any, Any, Any]) -> list[Any]:
-    return [(t.number, t.proposer, t.run.hyperparameters, t.run.score, t.run.exception, t.reflection) for t in study.trials]
+def suggest(*knobs: Any) -> OptimizationStep[str, Knobs]:
+    return OptimizationStep[str, Knobs](suggestion="Try this.", hyperparameter_suggestions=list(knobs))
 
 
-def proposers(study: Study[Any, Any, Any]) -> list[str]:
+def proposers(study: Study[Any]) -> list[str]:
     return [trial.proposer for trial in study.trials]
 
 
 def test_the_first_trial_is_the_default(build: Build) -> None:
-    study = build().run(1)
+    study = build().run(trials(1))
     [trial] = study.trials
-    assert (trial.proposer, trial.run.hyperparameters, trial.finished) == ("default", Knobs(), True)
+    assert (trial.proposer, trial.hyperparameters, trial.status, trial.score) == ("default", Knobs(), "complete", height(Knobs()))
 
 
 def test_the_models_valid_suggestions_are_tried_on_its_turns(build: Build) -> None:
     good, better = Knobs(rate=0.31, steps=6), Knobs(rate=0.3, steps=6, kind="fancy")
-    study = build(model=ScriptedModel([suggest(good), suggest(better)])).run(6)
-    assert proposers(study) == ["default", "model", "tpe", "tpe", "model", "tpe"]
-    assert [trial.run.hyperparameters for trial in study.trials if trial.proposer == "model"] == [good, better]
-    assert study.best is study.trials[4]
+    study = build(model=ScriptedModel([suggest(good), suggest(better)])).run(trials(6))
+    told = [trial for trial in study.trials if trial.proposer == "model"]
+    assert [trial.hyperparameters for trial in told] == [good, better]
+    assert told[0].number == 1
+    assert told[0].note == "Try this."
+    assert study.best is told[1]
 
 
-def test_the_model_is_shown_the_last_runs_with_its_reflections_and_the_best_hyperparameters(build: Build) -> None:
-    model = ScriptedModel([suggest(Knobs(rate=0.3)), suggest(Knobs(rate=0.31))])
-    build(model=model).run(5)
-    assert [len(shown.task_infos) for shown in model.shown] == [1, 4]
-    assert model.shown[1].best_hyperparameters.rate == pytest.approx(0.3, abs=0.3)
-    assert all(info.reflection == REFLECTION for info in model.shown[1].task_infos)
-    assert [run.score for run in model.reflected[:2]] == [hill(Knobs(), 0), hill(Knobs(rate=0.3), 1)]
-    assert all(run.task_parameters == "climb a hill" for run in model.reflected)
+def test_most_trials_are_the_cores_and_a_model_that_is_right_gets_more_of_them(build: Build, tmp_path: Path) -> None:
+    def share(name: str, rates: list[float]) -> int:
+        model = ScriptedModel(suggest(Knobs(rate=rate)) for rate in rates)
+        study = build(model=model, journal=tmp_path / name).run(trials(21))
+        return proposers(study).count("model")
+
+    right = share("right", [0.3 + number / 1000 for number in range(20)])
+    wrong = share("wrong", [1 - number / 1000 for number in range(20)])
+    assert wrong < right
+    assert wrong <= 5
+    assert 6 < right <= 13
+
+
+def test_the_model_is_shown_the_best_the_worst_and_the_last_trials_with_its_reflections(build: Build) -> None:
+    model = ScriptedModel([suggest(Knobs(rate=0.3)), suggest(Knobs(rate=0.31)), suggest(Knobs(rate=0.32))])
+    study = build(model=model).run(trials(9))
+    assert [len(shown.task_infos) for shown in model.shown][:1] == [1]
+    last = model.shown[-1]
+    scored = [trial.score for trial in study.trials[: len(study.trials)]]
+    assert len(last.task_infos) <= 5
+    assert all(info.reflection == REFLECTION for info in last.task_infos)
+    assert last.best_score in scored
+    assert last.best_score == max(info.score for info in last.task_infos)
+    assert all(info.run.task_parameters == "climb a hill" for info in last.task_infos)
 
 
 def test_what_the_model_says_about_untuned_fields_is_ignored(build: Build) -> None:
-    study = build(model=ScriptedModel([suggest(Knobs(rate=0.3, label="changed"))])).run(2)
-    assert study.trials[1].run.hyperparameters == Knobs(rate=0.3)
+    study = build(model=ScriptedModel([suggest(Knobs.model_construct(rate=0.3, label="changed"))])).run(trials(2))
+    assert study.trials[1].hyperparameters == Knobs(rate=0.3)
 
 
 def test_the_first_new_suggestion_of_several_is_taken(build: Build) -> None:
-    study = build(model=ScriptedModel([suggest(Knobs(), Knobs(rate=0.2))])).run(2)
-    assert study.trials[1].run.hyperparameters == Knobs(rate=0.2)
+    study = build(model=ScriptedModel([suggest(Knobs(), Knobs(rate=0.2))])).run(trials(2))
+    assert study.trials[1].hyperparameters == Knobs(rate=0.2)
 
 
+Constructed = OptimizationStep[str, Knobs].model_construct
 BAD = {
     "a duplicate": suggest(Knobs()),
-    "a duplicate but for an untuned field": suggest(Knobs(label="other")),
-    "out of bounds": OptimizationStep[Knobs].model_construct(
-        suggestion="", hyperparameter_suggestions=[Knobs.model_construct(rate=7.0)]
-    ),
-    "not a number": OptimizationStep[Knobs].model_construct(
-        suggestion="", hyperparameter_suggestions=[Knobs.model_construct(rate=math.nan)]
-    ),
-    "of another type": OptimizationStep[Knobs].model_construct(
-        suggestion="", hyperparameter_suggestions=[Knobs.model_construct(rate="fast", steps=None)]
-    ),
+    "a duplicate but for an untuned field": suggest(Knobs.model_construct(label="other")),
+    "out of bounds": Constructed(suggestion="", hyperparameter_suggestions=[Knobs.model_construct(rate=7.0)]),
+    "not a number": Constructed(suggestion="", hyperparameter_suggestions=[Knobs.model_construct(rate=math.nan)]),
+    "of another type": Constructed(suggestion="", hyperparameter_suggestions=[Knobs.model_construct(rate="fast", steps=None)]),
     "a dict": {"hyperparameter_suggestions": [{"rate": 0.1}]},
     "text": "lower the rate",
     "nothing": None,
-    "no list": OptimizationStep[Knobs].model_construct(suggestion="", hyperparameter_suggestions=None),
+    "no list": Constructed(suggestion="", hyperparameter_suggestions=None),
+    "nothing in the list": Constructed(suggestion="", hyperparameter_suggestions=[None, 3, "x"]),
     "a refusal": LLMBrainError("no opinion"),
     "a spent budget": BudgetError("spent"),
     "a bug": ZeroDivisionError("a bug"),
@@ -86,115 +112,143 @@ BAD = {
 
 @pytest.mark.parametrize("reply", BAD.values(), ids=BAD)
 def test_a_bad_suggestion_costs_no_trial(reply: Any, build: Build, tmp_path: Path) -> None:
-    plain = build(journal=tmp_path / "plain.jsonl").run(4)
-    study = build(model=ScriptedModel([reply])).run(4)
-    assert proposers(study) == ["default", "tpe", "tpe", "tpe"]
-    assert trajectory(study) == trajectory(plain)
+    plain = build(model=None, journal=tmp_path / "plain.jsonl").run(trials(4))
+    study = build(model=ScriptedModel([reply])).run(trials(4))
+    assert proposers(study) == ["default", "core", "core", "core"]
+    assert [trial.point for trial in study.trials] == [trial.point for trial in plain.trials]
+    assert study.trials[1].refused[0].startswith("model: ")
 
 
 def test_a_model_that_is_refused_three_times_in_a_row_is_asked_no_more_also_after_a_resumption(build: Build) -> None:
-    model = ScriptedModel(["garbage"] * 20)
-    build(model=model).run(9)
-    build(model=model).run(20)
+    model = ScriptedModel(["garbage"] * 40)
+    build(model=model).run(trials(15))
+    build(model=model).run(trials(25))
     assert len(model.shown) == 3
     model = ScriptedModel()
-    build(model=model).run(22)
+    build(model=model).run(trials(27))
     assert model.shown == []
 
 
-def test_a_good_suggestion_between_bad_ones_keeps_the_model_in_the_study(build: Build) -> None:
-    replies = ["garbage", "garbage", suggest(Knobs(rate=0.3)), "garbage", "garbage", suggest(Knobs(rate=0.31))]
-    assert proposers(build(model=ScriptedModel(replies)).run(20)).count("model") == 2
-
-
 @pytest.mark.parametrize("reflection", [None, "well done", LLMBrainError("no"), KeyError("no"), {"feedback": 3}])
-def test_a_reflection_that_fails_ends_no_study_and_is_not_asked_for_again(reflection: Any, build: Build) -> None:
+def test_reflections_that_fail_end_no_study_and_are_not_asked_for_again(reflection: Any, build: Build) -> None:
     model = ScriptedModel(reflection=reflection)
-    study = build(model=model).run(3)
-    build(model=model).run(3)
-    assert [trial.reflection for trial in study.trials] == [None, None, None]
-    assert len(model.reflected) == 3
+    study = build(model=model).run(trials(5))
+    build(model=model).run(trials(5))
+    assert [trial.reflection for trial in study.trials] == [None] * 5
+    assert model.times("reflect_on_task_run") == 3
+
+
+def test_lessons_name_trials_that_there_are_and_are_shown_with_the_next_question(build: Build) -> None:
+    told = LessonSummary(
+        lessons=[Lesson(text="Low rates win.", trials=[0, 2, 99]), Lesson(text="Nobody showed this.", trials=[77])]
+    )
+    model = ScriptedModel([suggest(Knobs(rate=0.3))] * 9, lessons=told)
+    study = build(model=model).run(trials(9))
+    assert list(study.lessons) == [Lesson(text="Low rates win.", trials=[0, 2])]
+    assert list(model.shown[-1].lessons) == list(study.lessons)
+
+
+def test_forecasts_are_scored_by_what_happened(build: Build) -> None:
+    sure = ImprovementProbability(considerations=["It must."], probability=1.0)
+    study = build(model=ScriptedModel(forecast=sure), task=lambda _: 0.5).run(trials(6))
+    assert forecasts_of(study.trials) == [(1.0, False)] * 5
+    found = score_forecasts(forecasts_of(study.trials))
+    assert found is not None
+    assert (found.brier, found.base_rate, found.base_brier) == (1.0, 0.0, 0.0)
+    assert found.recalibrated_brier < 0.7
 
 
 def test_a_task_that_raises_is_a_failed_trial_and_the_study_goes_on(build: Build) -> None:
-    def fragile(knobs: Knobs, number: int) -> float:
-        if number in {0, 2}:
+    def fragile(run: Run[str, Knobs]) -> float:
+        if run.trial in {0, 2}:
             raise ValueError("diverged \ud800" + "!" * 5000)
-        return hill(knobs, number)
+        return hill(run)
 
-    study = build(task=fragile).run(4)
-    assert [trial.run.score is None for trial in study.trials] == [True, False, True, False]
-    assert all(trial.finished for trial in study.trials)
-    exception = study.trials[0].run.exception
+    study = build(task=fragile).run(trials(4))
+    assert [trial.status for trial in study.trials] == ["failed", "complete", "failed", "complete"]
+    assert [trial.score is None for trial in study.trials] == [True, False, True, False]
+    exception = study.trials[0].outcomes[0].exception
     assert exception is not None
     assert exception.startswith("ValueError: diverged")
     assert len(exception) <= 500
     assert study.best in (study.trials[1], study.trials[3])
-    assert trajectory(build(task=fragile).study) == trajectory(study)
+    assert trajectory(build(task=fragile).run(trials(4)).trials) == trajectory(study.trials)
+
+
+def test_a_failed_run_may_count_as_a_score(build: Build) -> None:
+    def fragile(run: Run[int, Knobs]) -> float:
+        if run.task_parameters == 1:
+            raise ValueError("no answer")
+        return 1.0
+
+    study = build(task=fragile, task_parameters=[0, 1, 2, 3], failure_score=0.0).run(trials(1))
+    assert (study.trials[0].status, study.trials[0].score) == ("complete", 0.75)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_score_that_is_not_finite_is_none_and_never_the_best(value: float, build: Build) -> None:
-    study = build(task=lambda knobs, number: value if number == 1 else hill(knobs, number)).run(3)
-    assert study.trials[1].run.score is None
+def test_a_score_that_is_not_finite_is_a_failure_and_never_the_best(value: float, build: Build) -> None:
+    study = build(task=lambda run: value if run.trial == 1 else hill(run)).run(trials(3))
+    assert study.trials[1].score is None
     assert study.best is not study.trials[1]
-    assert trajectory(build().study) == trajectory(study)
 
 
-@pytest.mark.parametrize("fault", [lambda _: "high", lambda _: None, lambda result: result / 0])
-def test_a_score_that_cannot_be_computed_is_a_failed_trial(fault: Callable[[float], Any], build: Build) -> None:
-    study = build(score=fault).run(2)
-    assert [trial.run.score for trial in study.trials] == [None, None]
-    assert all(trial.run.exception for trial in study.trials)
+@pytest.mark.parametrize("fault", [lambda *_: "high", lambda *_: None, lambda _, result: result / 0])
+def test_a_score_that_cannot_be_computed_is_a_failed_trial(fault: Callable[..., Any], build: Build) -> None:
+    study = build(score=fault).run(trials(2))
+    assert [trial.status for trial in study.trials] == ["failed", "failed"]
+    assert all(trial.outcomes[0].exception for trial in study.trials)
     assert study.best is None
+    assert study.verdict is None
 
 
 def test_a_result_of_another_type_than_was_declared_is_a_failed_trial(build: Build) -> None:
-    study = build(task=lambda _knobs, _number: object(), score=lambda _: 1.0).run(2)
+    study = build(task=lambda _: object(), score=lambda *_: 1.0).run(trials(2))
     assert study.best is None
-    assert "return_value" in str(study.trials[0].run.exception)
+    assert "ValidationError" in str(study.trials[0].outcomes[0].exception)
 
 
 def test_an_error_of_this_package_ends_the_study_and_not_the_trial(build: Build) -> None:
-    def broke(knobs: Knobs, number: int) -> float:
-        if number == 1:
+    def broke(run: Run[str, Knobs]) -> float:
+        if run.trial == 1:
             raise BudgetError("spent")
-        return hill(knobs, number)
+        return hill(run)
 
     with pytest.raises(BudgetError):
-        build(task=broke).run(3)
-    resumed = build().run(3)
-    assert [trial.run.score is None for trial in resumed.trials] == [False, False, False]
+        build(task=broke).run(trials(3))
+    resumed = build().run(trials(3))
+    assert [trial.status for trial in resumed.trials] == ["complete"] * 3
 
 
 def test_the_best_is_a_trial_that_was_run_and_the_default_when_nothing_beat_it(build: Build) -> None:
-    level = build(task=lambda _knobs, _number: 0.0, score=float).run(4)
+    level = build(task=lambda _: 0.0).run(trials(4))
     assert level.best is level.trials[0]
+    assert level.verdict is not None
+    assert level.verdict.trial == 0
 
 
 def test_zero_and_negative_scores_are_compared_as_numbers(build: Build) -> None:
     values = [-2.0, 0.0, -1.0]
-    study = build(task=lambda _knobs, number: values[number]).run(3)
+    study = build(task=lambda run: values[run.trial]).run(trials(3))
     assert study.best is study.trials[1]
 
 
 def test_the_same_seed_gives_the_same_study_and_another_seed_another(build: Build, tmp_path: Path) -> None:
     def study(seed: int, name: str) -> list[Any]:
-        return trajectory(build(seed=seed, journal=tmp_path / name).run(8))
+        return trajectory(build(seed=seed, journal=tmp_path / name).run(trials(8)).trials)
 
     assert study(0, "a") == study(0, "b")
     first, second = study(0, "c"), study(1, "d")
     assert not {str(trial[2]) for trial in first[1:]} & {str(trial[2]) for trial in second[1:]}
 
 
-def test_no_point_is_tried_twice_while_there_are_others(build: Build) -> None:
+def test_a_study_ends_when_all_points_are_tried_and_none_is_tried_twice(build: Build) -> None:
     class Small(BaseModel):
         flag: bool = False
         size: Literal[1, 2, 3] = 1
 
-    study = build(task=lambda knobs, _: float(knobs.size), hyperparameters=Small).run(8)
-    points = Counter(repr(trial.run.hyperparameters) for trial in study.trials)
-    assert len(points) == 6
+    study = build(task=lambda run: float(run.hyperparameters.size), hyperparameters=Small, model=None).run(trials(8))
+    points = Counter(repr(trial.hyperparameters) for trial in study.trials)
+    assert len(study.trials) == len(points) == 6
 
 
 def test_draws_that_the_models_own_validators_refuse_cost_no_trial(build: Build) -> None:
@@ -208,85 +262,73 @@ def test_draws_that_the_models_own_validators_refuse_cost_no_trial(build: Build)
                 raise ValueError("low is above high")
             return self
 
-    study = build(task=lambda knobs, _: knobs.high - knobs.low, hyperparameters=Ordered).run(8)
-    assert all(trial.run.score is not None and trial.run.score >= 0 for trial in study.trials)
+    study = build(task=lambda run: run.hyperparameters.high - run.hyperparameters.low, hyperparameters=Ordered, model=None).run(
+        trials(8)
+    )
+    assert len(study.trials) == 8
+    assert all(trial.score is not None and trial.score >= 0 for trial in study.trials)
 
 
 def test_a_model_without_anything_to_tune_is_refused(build: Build) -> None:
     class Fixed(BaseModel):
-        label: str = "x"
+        label: list[str] = []
 
     with pytest.raises(DefinitionError, match="no tunable field"):
         build(hyperparameters=Fixed)
 
 
-def counting(runs: Counter[int]) -> Callable[[Knobs, int], float]:
-    def task(knobs: Knobs, number: int) -> float:
-        runs[number] += 1
-        return hill(knobs, number)
-
-    return task
-
-
-def model_of(events: list[dict[str, Any]]) -> ScriptedModel:
-    """The same model after a kill: what it had already suggested, it does not suggest again."""
-    used = sum(event["event"] == "proposed" and event["trial"] in {1, 4} for event in events)
-    return ScriptedModel([suggest(Knobs(rate=0.3)), suggest(Knobs(steps=7))][used:])
-
-
-def test_a_study_that_is_killed_at_any_event_takes_the_same_course_and_runs_no_finished_trial_again(
-    build: Build, tmp_path: Path
-) -> None:
-    whole = build(model=model_of([]), journal=tmp_path / "whole.jsonl").run(7)
-    content = (tmp_path / "whole.jsonl").read_bytes()
-    lines = content.splitlines(keepends=True)
-    assert len(lines) == 1 + 3 * 7
-    for kept in range(len(lines) + 1):
-        for torn in (b"", b'{"event": "fini'):
-            path = tmp_path / "killed.jsonl"
-            path.write_bytes(b"".join(lines[:kept]) + torn)
-            events = [json.loads(line) for line in lines[:kept]]
-            done = {event["trial"] for event in events if event["event"] == "finished"}
-            runs: Counter[int] = Counter()
-            told: list[Any] = []
-            study = build(task=counting(runs), model=model_of(events), journal=path).run(7, on_trial=told.append)
-            assert trajectory(study) == trajectory(whole)
-            assert runs == dict.fromkeys(set(range(7)) - done, 1)
-            assert told == study.trials
-            assert path.read_bytes() == content
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hyperparameters": {"rate": 0.1}}, "pydantic model"),
+        ({"task_parameters": []}, "nothing to run"),
+        ({"replicates": 0}, "`replicates` is at least 1"),
+        ({"parallel": 0}, "`parallel` is at least 1"),
+        ({"fidelities": (0.5, 0.2, 1.0)}, "rise"),
+        ({"fidelities": (0.5,)}, "rise"),
+        ({"core": "magic"}, "no sampler 'magic'"),
+        ({"proposers": [Scripted(name="core")]}, "a name of its own"),
+        ({"proposers": [Scripted(), Scripted()]}, "a name of its own"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_at_once(changes: dict[str, Any], said: str, build: Build) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        build(**changes)
 
 
 def test_a_study_goes_on_with_more_trials(build: Build, tmp_path: Path) -> None:
-    build().run(3)
-    assert trajectory(build().run(6)) == trajectory(build(journal=tmp_path / "at once.jsonl").run(6))
+    build().run(trials(3))
+    at_once = build(journal=tmp_path / "at once.jsonl").run(trials(6))
+    assert trajectory(build().run(trials(6)).trials) == trajectory(at_once.trials)
 
 
-@pytest.mark.parametrize("change", ["seed", "space"])
-def test_the_journal_of_another_study_is_refused(change: str, build: Build) -> None:
-    class Wider(Knobs):
-        rate: float = Field(0.5, ge=0.0, le=2.0)
-
-    build().run(1)
-    with pytest.raises(DataError, match="another study"):
-        build(**({"seed": 1} if change == "seed" else {"hyperparameters": Wider}))
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"task_parameters": "another hill"}, {"parallel": 2}, {"core": "random"}, {"proposers": [Scripted()]}]
+)
+def test_the_journal_of_another_study_is_refused(change: dict[str, Any], build: Build) -> None:
+    build().run(trials(1))
+    with pytest.raises(DataError, match="another study: "):
+        build(**change).run(trials(1))
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        '{"event": "finished", "trial": 5, "return_value": 1, "exception": null, "score": 1}',
-        '{"event": "finished"}',
-        '{"event": "proposed", "trial": 1, "proposer": "tpe", "hyperparameters": {"rate": 7}}',
-        '{"event": "reflected", "trial": 0, "reflection": {}}',
-        '{"event": "reflected", "trial": "zero", "reflection": null}',
+        '{"event": "proposed", "trial": 1, "proposer": "core", "point": {"rate": 7}}',
+        '{"event": "proposed", "trial": 1, "proposer": "core", "point": {"speed": 7}}',
+        '{"event": "proposed", "trial": 1}',
+        (
+            '{"event": "proposed", "trial": 1, "proposer": "core", "point": {"rate": 0.25}, "fidelity": 1.0}\n'
+            '{"event": "outcome", "trial": 1, "case": 0, "replicate": 0, "height": 3}'
+        ),
     ],
 )
 def test_an_event_that_makes_no_sense_is_a_data_error(line: str, build: Build, tmp_path: Path) -> None:
-    build().run(1)
+    build(model=None).run(trials(1))
     with (tmp_path / "study.jsonl").open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(DataError, match="does not fit this study"):
-        build()
+    with pytest.raises(DataError):
+        build(model=None).run(trials(2))
 
 
 def test_results_may_be_structured(build: Build) -> None:
@@ -294,23 +336,78 @@ def test_results_may_be_structured(build: Build) -> None:
         accuracy: float
         losses: list[float]
 
-    def optimizer() -> LLMOptimizer[Any, Any, Any]:
+    def run() -> Study[Any]:
         return build(
-            task=lambda knobs, number: Outcome(accuracy=hill(knobs, number), losses=[1.0, math.nan]),
-            score=lambda outcome: outcome.accuracy,
+            task=lambda run: Outcome(accuracy=hill(run), losses=[1.0, math.nan]),
+            score=lambda _, outcome: outcome.accuracy,
             result=Outcome,
             task_parameters={"data": "digits"},
+        ).run(trials(3))
+
+    before, after = run(), run()
+    assert trajectory(before.trials) == trajectory(after.trials)
+    assert before.trials[0].outcomes[0].result["accuracy"] == before.trials[0].score
+
+
+def test_a_program_with_tracked_hyperparameters_is_tuned_in_its_scope(build: Build) -> None:
+    @track_hyperparameters
+    def shorten(text: str, *, _words: int = Field(5, ge=1, le=9)) -> str:
+        return " ".join(text.split()[:_words])
+
+    with Hyperparameters() as found:
+        shorten("a b c")
+    study = build(
+        hyperparameters=found, task=lambda run: len(shorten(run.task_parameters).split()), task_parameters="a b c d e f g h i",
+        model=None, score=lambda _, words: -abs(words - 7), result=int,
+    ).run(trials(9))  # fmt: skip
+    assert study.trials[0].outcomes[0].result == 5
+    assert study.best is not None
+    assert study.best.point == {"shorten.words": 7}
+    assert all(trial.outcomes[0].result == trial.point["shorten.words"] for trial in study.trials)
+
+
+def test_what_a_scorer_says_is_kept_with_the_outcome(build: Build) -> None:
+    study = build(score=lambda _, result: Score(result, feedback="Too low.", dollars=0.5)).run(trials(2))
+    assert study.trials[1].outcomes[0].feedback == "Too low."
+    assert study.spending is not None
+    assert study.spending.dollars == 1.0
+
+
+def test_a_proposer_of_ones_own_has_its_turns(build: Build) -> None:
+    lower = Scripted([Proposal({"rate": 0.31, "steps": 6}, note="closer")], [Proposal({"rate": 0.3, "steps": 6})], name="mine")
+    study = build(proposers=[lower], model=None).run(trials(9))
+    mine = [trial for trial in study.trials if trial.proposer == "mine"]
+    assert (mine[0].number, mine[0].note, mine[0].point["rate"]) == (1, "closer", 0.31)
+
+
+def test_a_budget_of_dollars_ends_the_study_and_the_trial_under_way_is_ended(build: Build) -> None:
+    study = build(score=lambda _, result: Score(result, dollars=1.0)).run(StudyBudget(dollars=3.5))
+    assert len(study.trials) == 4
+
+
+def test_a_budget_that_will_not_last_is_told_after_the_first_trial(build: Build) -> None:
+    with pytest.warns(RuntimeWarning, match="lasts for about 3 of 20 trials"):
+        build(score=lambda _, result: Score(result, dollars=1.0)).run(StudyBudget(trials=20, dollars=3.0))
+
+
+def test_a_reputation_is_kept_from_study_to_study_and_counts_once(build: Build, tmp_path: Path) -> None:
+    def run(name: str, rate: float) -> Study[Any]:
+        steady = Scripted(*([Proposal({"rate": rate + number / 1000, "steps": 6})] for number in range(40)), name="mine")
+        return build(proposers=[steady], model=None, journal=tmp_path / name, reputation=tmp_path / "reputation.json").run(
+            trials(15)
         )
 
-    before, after = optimizer().run(3).trials, optimizer().study.trials
-    assert [repr(trial.run) for trial in after] == [repr(trial.run) for trial in before]
-    assert isinstance(after[0].run.return_value, Outcome)
-    assert isinstance(after[0].reflection, TaskReflection)
+    first = run("a", 0.95)
+    before = (tmp_path / "reputation.json").read_bytes()
+    run("a", 0.95)
+    assert (tmp_path / "reputation.json").read_bytes() == before
+    second = run("b", 0.95)
+    assert (proposers(first)[1], proposers(second)[1]) == ("mine", "core")
 
 
 def test_trials_are_in_the_trace_inside_of_their_study(build: Build, tmp_path: Path) -> None:
     with record(tmp_path / "run"):
-        study = build().run(3)
-    *trials, whole = [one for one in read_spans(tmp_path / "run") if one.kind in ("trial", "study")]
-    assert (whole.kind, {one.parent_id for one in trials}) == ("study", {whole.span_id})
-    assert [one.attributes["llm_brain.score"] for one in trials] == [trial.run.score for trial in study.trials]
+        study = build().run(trials(3))
+    *told, whole = [one for one in read_spans(tmp_path / "run") if one.kind in ("trial", "study")]
+    assert (whole.kind, {one.parent_id for one in told}) == ("study", {whole.span_id})
+    assert [one.attributes["llm_brain.score"] for one in told] == [trial.score for trial in study.trials]

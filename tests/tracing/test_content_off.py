@@ -27,7 +27,7 @@ from llm_brain.backends.openai.backend import OpenAIBackend
 from llm_brain.brain import Brain, BrainConfig, Choice
 from llm_brain.errors import LLMBrainError
 from llm_brain.interface import Labels
-from llm_brain.optimize import LLMOptimizer
+from llm_brain.optimize import LLMOptimizer, Run, StudyBudget
 from llm_brain.strategy import ModelImplementation
 from llm_brain.tracing import WandbRun, read_spans, record, span
 from llm_brain.tracing.page import write_page
@@ -173,12 +173,18 @@ class Silent:
 
 
 def optimize(journal: Path) -> None:
-    def task(knobs: Knobs, trial: int) -> float:
-        if trial:
-            raise ValueError(f"no {knobs.animal}")
+    def task(run: Run[str, Knobs]) -> float:
+        if run.trial:
+            raise ValueError(f"no {run.hyperparameters.animal}")
         return 1.0
 
     optimizer = LLMOptimizer(
-        task, score=float, hyperparameters=Knobs, task_parameters="kinkajou", result=float, model=Silent(), journal=journal
+        task,
+        score=lambda _, result: result,
+        hyperparameters=Knobs,
+        task_parameters="kinkajou",
+        result=float,
+        model=Silent(),
+        journal=journal,
     )
-    optimizer.run(2)
+    optimizer.run(StudyBudget(trials=2))

@@ -1,4 +1,4 @@
-"""What the calls of models inside a block take: tokens and dollars, whoever makes the calls and through however many functions."""
+"""What the calls of models inside a block take: tokens and dollars, whoever makes them, through however many functions."""
 
 from __future__ import annotations
 
