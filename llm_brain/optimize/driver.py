@@ -13,14 +13,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from llm_brain.errors import WorkerDiedError
 from llm_brain.optimize.advice import Advisor
 from llm_brain.optimize.budget import Spending, StudyBudget
 from llm_brain.optimize.choosing import choose
-from llm_brain.optimize.effects import Effects
+from llm_brain.optimize.effects import Effects, reading
 from llm_brain.optimize.executors.contract import Executor
 from llm_brain.optimize.fidelity import promotion
 from llm_brain.optimize.models import ImprovementProbability, Lesson, TaskReflection
@@ -101,7 +101,7 @@ class Driver:
                 while self._begin_all(budget):
                     self._advance()
                     self._tell_all(budget, on_trial)
-                self.study.verdict = self._verdict()
+                self._conclude()
             except BaseException:
                 self._keep_what_is_done()
                 raise
@@ -132,23 +132,14 @@ class Driver:
         number = len(self._begun)
         history = self._history(number)
         told = self.effects.once("proposed", lambda: self._proposed(number, history), trial=number)
-        if told["proposer"] is None:
-            return False
-        here = span("trial", {KIND: TRIAL_KIND, TRIAL: number, PROPOSER: told["proposer"]})
+        with reading():
+            if told["proposer"] is None:
+                return False
+            trial = self._trial(number, told)
+            self._cases.extend(self.plan.case_type.validate_python(case) for case in told.get("cases", ()))
+        here = span("trial", {KIND: TRIAL_KIND, TRIAL: number, PROPOSER: trial.proposer})
         here.begin()
-        values = self.plan.space.values(told["point"])
-        trial = Trial(
-            number,
-            told["proposer"],
-            values,
-            self.plan.space.point(values),
-            tuple(told.get("parents", ())),
-            told.get("note", ""),
-            told.get("fidelity", self.plan.fidelities[0]),
-            refused=tuple(told.get("refused", ())),
-        )
-        here.content(HYPERPARAMETERS, values)
-        self._cases.extend(self.plan.case_type.validate_python(case) for case in told.get("cases", ()))
+        here.content(HYPERPARAMETERS, trial.hyperparameters)
         if self._advisor is not None and number > 0:
             trial.forecast = self._forecast(self._advisor, number, history)
         self._begun.append(trial)
@@ -167,6 +158,19 @@ class Driver:
         self._active.append(active)
         self._step(active)
         return True
+
+    def _trial(self, number: int, told: dict[str, Any]) -> Trial[Any]:
+        values = self.plan.space.values(told["point"])
+        return Trial(
+            number,
+            told["proposer"],
+            values,
+            self.plan.space.point(values),
+            tuple(told.get("parents", ())),
+            told.get("note", ""),
+            told.get("fidelity", self.plan.fidelities[0]),
+            refused=tuple(told.get("refused", ())),
+        )
 
     def _proposed(self, number: int, history: History[Any]) -> dict[str, Any]:
         space = self.plan.space
@@ -288,7 +292,8 @@ class Driver:
         if self._advisor is not None:
             advisor = self._advisor
             told = self._asked("reflected", trial.number, lambda: advisor.reflect(trial, self._cases))
-            trial.reflection = None if told is None else TaskReflection.model_validate(told)
+            with reading():
+                trial.reflection = None if told is None else TaskReflection.model_validate(told)
             if trial.number % LESSONS_EVERY == LESSONS_EVERY - 1:
                 past = History(self.plan.space, self.study.trials, tuple(self._cases), tuple(lessons))
                 learned = self._asked("learned", trial.number, lambda: {"lessons": advisor.summarize(past)})
@@ -315,7 +320,7 @@ class Driver:
         return self.effects.once(event, asked, trial=number)["told"]
 
     def _is_silent(self, event: str) -> bool:
-        last = [told for told in self.effects.journal.events if told["event"] == event][-SILENCE:]
+        last = [told for told in self.effects.store.events if told["event"] == event][-SILENCE:]
         return len(last) == SILENCE and all(told["told"] is None for told in last)
 
     def _warn(self, budget: StudyBudget, first: Trial[Any]) -> None:
@@ -325,6 +330,13 @@ class Driver:
             warnings.warn(shortage, RuntimeWarning, stacklevel=2)
 
     # The end
+
+    def _conclude(self) -> None:
+        found = self._verdict()
+        if found is not None:
+            # For those who read the journal; it follows from what stands there.
+            self.effects.once("verdict", lambda: {"verdict": asdict(found)}, trial=len(self.study.trials))
+        self.study.verdict = found
 
     def _verdict(self) -> Verdict | None:
         """Run the finalists and the default once more, where that was planned, and compare them."""

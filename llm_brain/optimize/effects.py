@@ -7,26 +7,28 @@ gone on with by running it from its beginning, where everything that the journal
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llm_brain.backends.layers.usage import count_usage
 from llm_brain.errors import DataError
 from llm_brain.optimize.budget import Spending
-from llm_brain.optimize.journal import Journal
+from llm_brain.optimize.journal import Store
 from llm_brain.optimize.objective import Outcome
 
 Key = tuple[Any, ...]
 
 
 class Effects:
-    """The journal, with what stands in it by what it was asked for.
+    """A study's events, by what they were asked for.
 
     Args:
-        journal: Where it is kept.
+        store: Where they are kept.
 
     Example:
         >>> import pathlib, tempfile
+        >>> from llm_brain.optimize.journal import Journal
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder) / "study.jsonl"
         ...     first = Effects(Journal(path)).once("proposed", lambda: {"point": 3}, trial=1)
@@ -35,13 +37,13 @@ class Effects:
         (3, 3)
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
-        self._known = {_key(event): event for event in journal.events}
-        self._before = max((event.get("at", 0.0) for event in journal.events), default=0.0)
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._known = {_key(event): event for event in store.events}
+        self._before = max((event.get("at", 0.0) for event in store.events), default=0.0)
         self._begun = time.monotonic()
-        self._tokens = sum(event.get("tokens", 0) for event in journal.events)
-        self._dollars = sum(event.get("dollars", 0.0) for event in journal.events)
+        self._tokens = sum(event.get("tokens", 0) for event in store.events)
+        self._dollars = sum(event.get("dollars", 0.0) for event in store.events)
         self._runs = 0.0
 
     @property
@@ -79,8 +81,8 @@ class Effects:
         Raises:
             OSError: The journal cannot be written.
         """
-        self.journal.append(event, **fields, at=round(self.seconds, 3))
-        written = self.journal.events[-1]
+        self.store.append(event, **fields, at=round(self.seconds, 3))
+        written = self.store.events[-1]
         self._known[_key(written)] = written
         self._tokens += fields.get("tokens", 0)
         self._dollars += fields.get("dollars", 0.0)
@@ -95,11 +97,29 @@ class Effects:
         told = self.known(event, trial=trial, case=case, replicate=replicate)
         if told is None:
             return None
-        try:
+        with reading():
             return Outcome(**{name: value for name, value in told.items() if name not in ("event", "trial", "at")})
-        except TypeError as error:
-            message = f"{self.journal.path} has an outcome that cannot be read: {error}. Name another file to begin a new study"
-            raise DataError(message) from error
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Read what the journal has; what makes no sense there is an error that says what to do.
+
+    Raises:
+        DataError: Something makes no sense.
+
+    Example:
+        >>> with reading():
+        ...     {}["point"]
+        Traceback (most recent call last):
+        ...
+        llm_brain.errors.DataError: the journal does not fit this study: KeyError('point'). Name another file to begin a new one
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        message = f"the journal does not fit this study: {error!r:.300}. Name another file to begin a new one"
+        raise DataError(message) from error
 
 
 def _key(event: dict[str, Any]) -> Key:

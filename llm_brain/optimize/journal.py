@@ -4,10 +4,41 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from llm_brain.errors import DataError
+
+
+class Store(Protocol):
+    """Where a study's events are kept. `llm_brain.optimize.testing.stores.StoreConformance` tests one of your own.
+
+    Example:
+        >>> class Memory:
+        ...     def __init__(self):
+        ...         self.events = []
+        ...     def append(self, event, **fields):
+        ...         self.events.append({"event": event, **fields})
+        >>> store: Store = Memory()
+    """
+
+    @property
+    def events(self) -> Sequence[dict[str, Any]]:
+        """What was appended, also by earlier processes, oldest first."""
+        ...
+
+    def append(self, event: str, **fields: Any) -> None:
+        """Keep an event; it is durable when this returns.
+
+        Args:
+            event: What happened.
+            fields: All about it, as JSON has it.
+
+        Raises:
+            OSError: It cannot be kept. Then nothing of it is.
+        """
+        ...
 
 
 class Journal:

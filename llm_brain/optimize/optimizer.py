@@ -11,11 +11,13 @@ Higher scores are better; to minimise, return the negative.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
 
 from llm_brain.errors import DataError, DefinitionError
 from llm_brain.optimize.advice import Advisor, ModelProposer
@@ -24,7 +26,7 @@ from llm_brain.optimize.driver import Driver
 from llm_brain.optimize.effects import Effects
 from llm_brain.optimize.executors import Executor, InlineExecutor
 from llm_brain.optimize.hyperparameters import Hyperparameters as Scope
-from llm_brain.optimize.journal import Journal
+from llm_brain.optimize.journal import Journal, Store
 from llm_brain.optimize.objective import Objective, Run, Score
 from llm_brain.optimize.plan import Plan, parameters_of
 from llm_brain.optimize.proposers.contract import Proposer
@@ -51,7 +53,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         result: The type of the results.
         model: Who suggests, reflects and forecasts: a model's name, a backend, an implementation. None: nobody, and the classical
             sampler is alone with `proposers`.
-        journal: The study's file; a study that was interrupted goes on from it.
+        journal: The study's file, or a `Store` of your own; a study that was interrupted goes on from it.
         selection: Cases that no proposer reads. The best trials and the default are run on them in the end, and the result is
             chosen there.
         proposers: Who proposes beside the core and the model.
@@ -99,7 +101,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         task_parameters: Sequence[Parameters] | Parameters,
         result: Any,
         model: Any,
-        journal: Path,
+        journal: Path | Store,
         selection: Sequence[Parameters] = (),
         proposers: Sequence[Proposer] = (),
         core: SamplerName = "tpe",
@@ -153,44 +155,40 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         Raises:
             LLMBrainError: The task raised one: a spent budget, a full disk, a refused key. The trial is not over and the study
                 can be gone on with.
-            DataError: The journal is damaged, or that of another study.
+            DataError: The journal is damaged, that of another study, or in use.
             OSError: The journal cannot be written.
         """
-        effects = Effects(Journal(self._journal))
-        try:
+        with _held(self._journal) as store, self._executor:
+            effects = Effects(store)
             reputation = self._open(effects)
-            with self._executor:
-                driver = Driver(
-                    self._plan,
-                    effects,
-                    self._executor,
-                    core=self._core,
-                    proposers=self._proposers,
-                    advisor=self._advisor,
-                    reputation=reputation,
-                )
-                self.study = driver.study
-                driver.run(budget, on_trial)
-        except (KeyError, IndexError, TypeError, ValidationError) as error:
-            message = f"{self._journal} does not fit this study: {error!r:.300}. Name another file to begin a new one"
-            raise DataError(message) from error
-        self.study.spending = driver.spending
-        if self._reputation is not None:
-            self._tell_reputation(self._reputation, effects)
+            driver = Driver(
+                self._plan,
+                effects,
+                self._executor,
+                core=self._core,
+                proposers=self._proposers,
+                advisor=self._advisor,
+                reputation=reputation,
+            )
+            self.study = driver.study
+            driver.run(budget, on_trial)
+            self.study.spending = driver.spending
+            if self._reputation is not None:
+                self._tell_reputation(self._reputation, effects)
         return self.study
 
     def _open(self, effects: Effects) -> dict[str, Credit]:
         """See whether the journal is this study's, or begin it; return what earlier studies thought of the proposers."""
         described = self._plan.describe([proposer.name for proposer in self._proposers]) | {"core": self._core.sampler}
-        if not effects.journal.events:
+        if not effects.store.events:
             reputation = {} if self._reputation is None else read_reputation(self._reputation)
             told = {name: [credit.trials, credit.ranks] for name, credit in reputation.items()}
             effects.write("study", **described, reputation=told)
-        begun = effects.journal.events[0]
+        begun = effects.store.events[0]
         differing = [name for name in described if begun.get(name) != described[name]]
         if begun["event"] != "study" or differing:
             what = ", ".join(differing) or "its beginning"
-            message = f"{effects.journal.path} is the journal of another study: {what} differs. Name another file"
+            message = f"{self._journal} is the journal of another study: {what} differs. Name another file"
             raise DataError(message)
         return {name: Credit(*told) for name, told in begun["reputation"].items()}
 
@@ -200,6 +198,21 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
             mine = {name: credit for name, credit in credits_now.items() if name not in (DEFAULT, PROMOTION)}
             write_reputation(path, read_reputation(path), mine)
             effects.write("credited", credits={name: [credit.trials, credit.ranks] for name, credit in mine.items()})
+
+
+@contextmanager
+def _held(journal: Path | Store) -> Iterator[Store]:
+    """Open a journal that nobody else writes to meanwhile."""
+    if not isinstance(journal, Path):
+        yield journal
+        return
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(f"{journal}.lock", timeout=0):
+            yield Journal(journal)
+    except Timeout as error:
+        message = f"{journal} is in use: another process runs this study. Wait until it has ended, or name another file"
+        raise DataError(message) from error
 
 
 def _model_of(hyperparameters: Any) -> tuple[type[BaseModel], type[BaseModel] | None]:

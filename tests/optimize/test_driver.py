@@ -289,8 +289,6 @@ def slow_or_broken(run: Run[int, Any], begun: threading.Barrier) -> float:
 def test_a_full_disk_ends_the_study_and_it_goes_on_when_there_is_room(build: Build, tmp_path: Path) -> None:
     whole = build(model=None, journal=tmp_path / "whole.jsonl").run(StudyBudget(trials=5))
     room = [7]
-    import llm_brain.optimize.journal as module
-
     write = os.write
 
     def full(file: int, data: bytes) -> int:
@@ -300,7 +298,7 @@ def test_a_full_disk_ends_the_study_and_it_goes_on_when_there_is_room(build: Bui
         return write(file, data)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module.os, "write", full)
+        patch.setattr(os, "write", full)
         with pytest.raises(OSError, match="No space"):
             build(model=None).run(StudyBudget(trials=5))
     assert trajectory(build(model=None).run(StudyBudget(trials=5)).trials) == trajectory(whole.trials)

@@ -92,6 +92,7 @@ def test_the_first_new_suggestion_of_several_is_taken(build: Build) -> None:
     assert study.trials[1].hyperparameters == Knobs(rate=0.2)
 
 
+NOT_KNOBS: Any = [None, 3, "x"]
 Constructed = OptimizationStep[str, Knobs].model_construct
 BAD = {
     "a duplicate": suggest(Knobs()),
@@ -103,7 +104,7 @@ BAD = {
     "text": "lower the rate",
     "nothing": None,
     "no list": Constructed(suggestion="", hyperparameter_suggestions=None),
-    "nothing in the list": Constructed(suggestion="", hyperparameter_suggestions=[None, 3, "x"]),
+    "nothing in the list": Constructed(suggestion="", hyperparameter_suggestions=NOT_KNOBS),
     "a refusal": LLMBrainError("no opinion"),
     "a spent budget": BudgetError("spent"),
     "a bug": ZeroDivisionError("a bug"),
@@ -411,3 +412,12 @@ def test_trials_are_in_the_trace_inside_of_their_study(build: Build, tmp_path: P
     *told, whole = [one for one in read_spans(tmp_path / "run") if one.kind in ("trial", "study")]
     assert (whole.kind, {one.parent_id for one in told}) == ("study", {whole.span_id})
     assert [one.attributes["llm_brain.score"] for one in told] == [trial.score for trial in study.trials]
+
+
+def test_a_study_that_another_process_is_running_is_refused(build: Build) -> None:
+    def again(run: Run[str, Knobs]) -> float:
+        with pytest.raises(DataError, match="is in use"):
+            build().run(trials(1))
+        return hill(run)
+
+    assert len(build(task=again).run(trials(1)).trials) == 1

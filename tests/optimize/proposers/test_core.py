@@ -34,7 +34,7 @@ def translated(point: dict[str, Any]) -> dict[str, Any]:
 
 
 def height(point: dict[str, Any]) -> float:
-    return -abs(point["rate"] - 0.6) - abs(point["steps"] - 7) / 10 - abs(point["size"] - 20) / 60 + (point["kind"] == "b")
+    return float(-abs(point["rate"] - 0.6) - abs(point["steps"] - 7) / 10 - abs(point["size"] - 20) / 60 + (point["kind"] == "b"))
 
 
 def drawn(sampler: SamplerName, model: type[BaseModel], number: int, to: Any, worth: Any = height) -> list[dict[str, Any]]:
