@@ -23,20 +23,18 @@ from llm_brain.optimize.choosing import choose
 from llm_brain.optimize.effects import Effects, reading
 from llm_brain.optimize.executors.contract import Executor
 from llm_brain.optimize.fidelity import promotion
-from llm_brain.optimize.models import ImprovementProbability, Lesson, TaskReflection
+from llm_brain.optimize.models import Lesson
 from llm_brain.optimize.objective import Outcome
 from llm_brain.optimize.plan import Plan
 from llm_brain.optimize.proposers.contract import History, Proposer
 from llm_brain.optimize.proposers.credit import Credit
+from llm_brain.optimize.reflections import Reflections
 from llm_brain.optimize.runs import End, Need, runs_of
 from llm_brain.optimize.selection import finalists, verdict
 from llm_brain.optimize.study import DEFAULT, PROMOTION, Study, Trial, Verdict, best_of
 from llm_brain.tracing.names import HYPERPARAMETERS, KIND, PROPOSER, SCORE, STUDY_KIND, TRIAL, TRIAL_KIND
 from llm_brain.tracing.spans import Span, span
 
-LESSONS_EVERY: Final = 4
-SILENCE: Final = 3
-"""After as many failures in a row the model is not asked to reflect any more."""
 LONGEST_ERROR: Final = 500
 
 
@@ -78,7 +76,8 @@ class Driver:
         reputation: Mapping[str, Credit] | None = None,
     ) -> None:
         self.plan, self.effects, self.executor = plan, effects, executor
-        self._core, self._proposers, self._advisor = core, proposers, advisor
+        self._core, self._proposers = core, proposers
+        self._reflections = None if advisor is None else Reflections(advisor, effects)
         self._reputation = reputation or {}
         self._cases = list(plan.cases)
         self._begun: list[Trial[Any]] = []
@@ -140,8 +139,8 @@ class Driver:
         here = span("trial", {KIND: TRIAL_KIND, TRIAL: number, PROPOSER: trial.proposer})
         here.begin()
         here.content(HYPERPARAMETERS, trial.hyperparameters)
-        if self._advisor is not None and number > 0:
-            trial.forecast = self._forecast(self._advisor, number, history)
+        if self._reflections is not None and number > 0:
+            trial.forecast = self._reflections.forecast(number, history)
         self._begun.append(trial)
         best = best_of(history.trials, trial.fidelity)
         parent = next((self._begun[parent] for parent in trial.parents), None) if told.get("gate") else None
@@ -289,39 +288,12 @@ class Driver:
 
     def _learn(self, trial: Trial[Any]) -> None:
         lessons = self._lessons[-1] if self._lessons else []
-        if self._advisor is not None:
-            advisor = self._advisor
-            told = self._asked("reflected", trial.number, lambda: advisor.reflect(trial, self._cases))
-            with reading():
-                trial.reflection = None if told is None else TaskReflection.model_validate(told)
-            if trial.number % LESSONS_EVERY == LESSONS_EVERY - 1:
-                past = History(self.plan.space, self.study.trials, tuple(self._cases), tuple(lessons))
-                learned = self._asked("learned", trial.number, lambda: {"lessons": advisor.summarize(past)})
-                if learned is not None:
-                    lessons = [Lesson.model_validate(lesson) for lesson in learned["lessons"]]
+        if self._reflections is not None:
+            trial.reflection = self._reflections.reflect(trial, self._cases)
+            past = History(self.plan.space, self.study.trials, tuple(self._cases), tuple(lessons))
+            lessons = self._reflections.lessons(trial.number, past)
         self._lessons.append(lessons)
         self.study.lessons = lessons
-
-    def _forecast(self, advisor: Advisor, number: int, history: History[Any]) -> ImprovementProbability | None:
-        told = self._asked("forecast", number, lambda: advisor.forecast(history))
-        return None if told is None else ImprovementProbability.model_validate(told)
-
-    def _asked(self, event: str, number: int, ask: Callable[[], Any]) -> Any:
-        """Ask the model something, once; None where it gave nothing of use, or has failed too often."""
-
-        def asked() -> dict[str, Any]:
-            if self._is_silent(event):
-                return {"told": None, "error": "it is asked no more, after several failures in a row"}
-            try:
-                return {"told": _plain(ask())}
-            except Exception as error:  # noqa: BLE001 - a faulty model costs no trial and ends no study
-                return {"told": None, "error": f"{type(error).__name__}: {error}"[:LONGEST_ERROR]}
-
-        return self.effects.once(event, asked, trial=number)["told"]
-
-    def _is_silent(self, event: str) -> bool:
-        last = [told for told in self.effects.store.events if told["event"] == event][-SILENCE:]
-        return len(last) == SILENCE and all(told["told"] is None for told in last)
 
     def _warn(self, budget: StudyBudget, first: Trial[Any]) -> None:
         one = Spending(1, sum(first.fidelity for _ in first.outcomes), first.tokens, first.dollars, first.seconds)
@@ -373,11 +345,3 @@ class Driver:
             if score is not None:
                 found[outcome.case, outcome.replicate] = score
         return found
-
-
-def _plain(told: Any) -> Any:
-    if isinstance(told, dict):
-        return {name: _plain(value) for name, value in told.items()}
-    if isinstance(told, list):
-        return [_plain(value) for value in told]
-    return told.model_dump(mode="json") if hasattr(told, "model_dump") else told
