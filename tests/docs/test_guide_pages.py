@@ -25,6 +25,7 @@ PAGES = [
     "brain.md",
     "plastic-rnn.md",
     "teaching.md",
+    "executors.md",
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

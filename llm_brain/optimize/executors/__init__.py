@@ -1,7 +1,8 @@
 """Where the runs of a study are carried out: in this process, in processes beside it, or on a Ray cluster.
 
-`contract` (what an executor is), `inline`, `processes` and `ray` (the three), `calls` (a call and its reply as bytes), `worker` (one
-process), `reentry` (entering an executor more than once). What does not live here: which runs are wanted (the driver).
+`contract` (what an executor is), `inline`, `processes` and `ray` (the three), `calls` (a call and its reply as bytes), `worker`
+(one process), `crew` (several, and their queue), `reentry` (entering an executor more than once). What does not live here: which
+runs are wanted (the driver).
 """
 
 from typing import TYPE_CHECKING

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from llm_brain.errors import ExecutorError, WorkerDiedError
 from llm_brain.optimize.executors.calls import settle
-from llm_brain.optimize.executors.worker import DeathError, Worker
+from llm_brain.optimize.executors.worker import DeathError, Worker, interrupts_blocked
 
 GUARD: Final = "a worker imports the main script: let the script start work under `if __name__ == '__main__':` only"
 
@@ -66,7 +66,8 @@ class Crew:
             if len(self._queue) > self._idle and len(self._threads) < self._size:
                 thread = threading.Thread(target=self._serve, name="llm_brain executor", daemon=True)
                 self._threads.append(thread)
-                thread.start()
+                with interrupts_blocked():
+                    thread.start()
             self._changed.notify()
         work.future.add_done_callback(lambda _: self._drop_if_cancelled(work))
         return work.future

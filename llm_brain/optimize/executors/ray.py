@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import logging
 import math
 import os
@@ -65,7 +66,7 @@ class RayExecutor(Reentrant):
         super().__init__()
         if num_cpus <= 0 or max_retries < 0 or (workers is not None and workers < 1):
             message = (
-                f"`num_cpus` is above 0, `max_retries` 0 or more, `workers` 1 or more; not {num_cpus}, {max_retries}, {workers}"
+                f"`num_cpus` ({num_cpus}) is above 0, `max_retries` ({max_retries}) at least 0, `workers` ({workers}) at least 1"
             )
             raise ValueError(message)
         self._address = address
@@ -138,9 +139,7 @@ class RayExecutor(Reentrant):
 
 
 def _run_in_task(call: bytes) -> bytes:
-    from ray import cloudpickle
-
-    return run_packed(call, dumps=cloudpickle.dumps)
+    return run_packed(call, dumps=_import_ray().cloudpickle.dumps)
 
 
 def _settle(future: Future[Any], replied: Future[bytes]) -> None:
@@ -154,12 +153,14 @@ def _settle(future: Future[Any], replied: Future[bytes]) -> None:
 
 def _translated(error: BaseException) -> ExecutorError:
     """Say in our words why Ray has no reply."""
-    from ray import exceptions
-
+    exceptions = _import_ray().exceptions
     died = (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.OutOfMemoryError, exceptions.ObjectLostError)
-    kind = WorkerDiedError if isinstance(error, died) else ExecutorError
-    what = "the worker or its node died at every attempt" if kind is WorkerDiedError else "Ray could not run the work"
-    translated = kind(f"{what}: {' '.join(str(error).split())}")
+    lines = str(error).strip().splitlines() or [repr(error)]
+    if isinstance(error, died):
+        translated: ExecutorError = WorkerDiedError(f"the worker or its node died at every attempt: {lines[0]}")
+    else:  # llm_brain itself is missing there, say
+        advice = "every node needs the code, llm_brain included: installed, or sent along by `runtime_env`"
+        translated = ExecutorError(f"Ray could not run the work ({lines[-1]}): {advice}")
     translated.__cause__ = error
     return translated
 
@@ -215,7 +216,6 @@ def _slots(ray: ModuleType, num_cpus: float) -> int:
 
 def _import_ray() -> ModuleType:
     try:
-        import ray
+        return importlib.import_module("ray")
     except ImportError as error:
         raise missing_dependency("ray", extra="ray") from error
-    return ray

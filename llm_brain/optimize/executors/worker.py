@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 
 from llm_brain.optimize.executors.calls import run_packed
@@ -53,8 +54,7 @@ class Worker:
         self._process = context.Process(target=_serve, args=(theirs,), name="llm_brain worker")
         self.killed = False
         try:
-            with _interrupts_blocked():
-                self._process.start()
+            self._process.start()
         finally:
             theirs.close()
 
@@ -115,6 +115,28 @@ class Worker:
         return self._process.exitcode
 
 
+@contextlib.contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Keep Ctrl-C from the threads and processes that are started inside: they inherit it.
+
+    A thread that took the signal would leave the main thread waiting for a lock, and a worker would print a traceback.
+
+    Example:
+        >>> with interrupts_blocked():
+        ...     threading.Thread(target=print, args=["at work"]).run()
+        at work
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # a process of multiprocessing; where it is started, the signal is let through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(connection: Connection) -> None:
     """Carry out calls until the parent closes the connection, or ends."""
     _ignore_interrupts()
@@ -138,22 +160,6 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-@contextlib.contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Start a process that gets no Ctrl-C until it has a handler: a process inherits what its maker blocks."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()  # when it is started, it unblocks
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _told(code: int | None) -> str:
