@@ -5,6 +5,7 @@ From what a user holds down to pure functions; each file uses only files below i
     checkpoint     brains and networks on disk; `archive`: the folder that they lie in
     state_file     what they remember on disk
     model          `Brain`: tokens or vectors in, a distribution over typed answers out
+    quick          `QuickBrain`: one text at a time, answered by a trained brain in as few steps as can be
     state          what it remembers, what it answers
     config         its shape
     heads          one head a type of answer

@@ -138,7 +138,7 @@ class Brain(nn.Module):
             padded = steps(time, inputs.device) >= lengths[:, None]
             inputs = inputs.masked_fill(padded[..., None] if inputs.is_floating_point() else padded, 0)
         features, memory = self.network(
-            self._embed(inputs),
+            self.embed(inputs),
             None if state is None else state.network,
             lengths=lengths,
             reward=_along_time(reward, batch, time),
@@ -176,9 +176,40 @@ class Brain(nn.Module):
             torch.Size([1, 2])
         """
         _check_sequence(inputs.unsqueeze(1), None)
-        features, memory = self.network.step(self._embed(inputs), state.network, reward=reward, prediction_error=prediction_error)
+        features, memory = self.network.step(self.embed(inputs), state.network, reward=reward, prediction_error=prediction_error)
         output = self._answer(features[:, None], memory, state.reading, None)
         return output._replace(features=features)
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Turn tokens, `[...]`, or vectors into what the network reads, `[..., input_size]`.
+
+        Raises:
+            ArgumentError: There is no embedding for tokens, it has no such row, or the vectors have another size.
+
+        Example:
+            >>> import torch
+            >>> from llm_brain.brain import Choice
+            >>> brain = Brain(BrainConfig(input_size=4, answer=Choice(options=2), vocabulary=9))
+            >>> brain.embed(torch.tensor([5, 7])).shape
+            torch.Size([2, 4])
+        """
+        if not inputs.is_floating_point():
+            table = self.embedding if self.tokens is None else self.tokens.weight
+            if table is None:
+                message = "this brain has no embedding for tokens: hand one in (`embedding=`), or pass vectors"
+                raise ArgumentError(message)
+            try:
+                inputs = functional.embedding(inputs, table)
+            except IndexError as error:
+                message = f"the tokens go from {int(inputs.min())} to {int(inputs.max())} and the table has {len(table)} rows"
+                raise ArgumentError(message) from error
+        if inputs.shape[-1] != self.config.input_size:
+            message = f"the inputs have {inputs.shape[-1]} numbers each and this brain takes {self.config.input_size}"
+            raise ArgumentError(message)
+        vectors = rms_norm(inputs.to(self.readout.attention.dtype))
+        if self.training and self.config.dropout:
+            vectors = functional.dropout(vectors, self.config.dropout)
+        return vectors
 
     def set_ablation(self, ablations: Iterable[Ablation]) -> None:
         """Switch these off in every block and all others on; see `BrainBlock.set_ablation`. The configuration follows.
@@ -230,25 +261,6 @@ class Brain(nn.Module):
         pooled, value, reading = self.readout(features, before, lengths)
         answer = self.head(Prompt(pooled, self.network, memory))
         return BrainOutput(answer, value, features, BrainState(memory, reading))
-
-    def _embed(self, inputs: Tensor) -> Tensor:
-        if not inputs.is_floating_point():
-            table = self.embedding if self.tokens is None else self.tokens.weight
-            if table is None:
-                message = "this brain has no embedding for tokens: hand one in (`embedding=`), or pass vectors"
-                raise ArgumentError(message)
-            try:
-                inputs = functional.embedding(inputs, table)
-            except IndexError as error:
-                message = f"the tokens go from {int(inputs.min())} to {int(inputs.max())} and the table has {len(table)} rows"
-                raise ArgumentError(message) from error
-        if inputs.shape[-1] != self.config.input_size:
-            message = f"the inputs have {inputs.shape[-1]} numbers each and this brain takes {self.config.input_size}"
-            raise ArgumentError(message)
-        vectors = rms_norm(inputs.to(self.readout.attention.dtype))
-        if self.training and self.config.dropout:
-            vectors = functional.dropout(vectors, self.config.dropout)
-        return vectors
 
 
 def _check_table(config: BrainConfig, embedding: Tensor | None) -> None:

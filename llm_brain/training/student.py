@@ -13,7 +13,9 @@ import torch
 from llm_brain.brain.checkpoint import load_brain, save_brain
 from llm_brain.brain.heads.answers import Answer, Record, Text
 from llm_brain.brain.heads.choice import ChoiceDistribution
+from llm_brain.brain.heads.distribution import Distribution
 from llm_brain.brain.model import Brain
+from llm_brain.brain.quick import QuickAnswer, QuickBrain
 from llm_brain.brain.text.bytes import ByteCodec
 from llm_brain.brain.text.codec import SymbolCodec, pad
 from llm_brain.errors import CheckpointError, DefinitionError
@@ -73,6 +75,7 @@ class Student:
             raise DefinitionError(message)
         self.name = name
         self.brain = brain.eval()
+        self._quick = QuickBrain(brain)
         self.reader = reader
         self._device = next(brain.parameters()).device
         self.function = function
@@ -91,7 +94,7 @@ class Student:
         del sample  # the brain's answer is its best: every sample is the same
         kind = self._kind(spec)
         with torch.inference_mode():
-            return self._details(self._read([call_text(spec, arguments, state)]), kind)
+            return self._details(self._read(call_text(spec, arguments, state)).answer, kind)
 
     def text(self, spec: FunctionSpec, arguments: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
         """Write a call as the text that the brain reads.
@@ -117,8 +120,8 @@ class Student:
             True
         """
         with torch.inference_mode():
-            output = self._read([text])
-            details = self._details(output, self.kind)
+            output = self._read(text)
+            details = self._details(output.answer, self.kind)
             surest = output.answer.log_prob(output.answer.best())
             return Answered(details, math.exp(min(float(surest), 700.0)), output.features[0].mean(dim=0).cpu())
 
@@ -135,7 +138,9 @@ class Student:
         with torch.inference_mode():
             for start in range(0, len(order), batch_size):
                 places = order[start : start + batch_size]
-                found = self.kind.values(self._pass([rows[place] for place in places]).answer.best())
+                tokens, lengths = pad([rows[place] for place in places])
+                output: BrainOutput = self.brain(tokens.to(self._device), lengths=lengths.to(self._device))
+                found = self.kind.values(output.answer.best())
                 for place, value in zip(places, found, strict=True):
                     values[place] = value
         return values
@@ -180,17 +185,14 @@ class Student:
         message = f"the brain in {folder} gives the answers {meaning}, and those of {type_name(returns)} are {student.meaning}"
         raise CheckpointError(message)
 
-    def _read(self, texts: Sequence[str]) -> BrainOutput:
-        return self._pass([self.reader.tokens(text) for text in texts])
+    def _read(self, text: str) -> QuickAnswer:
+        tokens = self.reader.tokens(text)
+        if self._quick.is_ready(tokens):
+            return self._quick.read(tokens)
+        output: BrainOutput = self.brain(torch.tensor([tokens], device=self._device))
+        return QuickAnswer(output.answer, output.features)
 
-    def _pass(self, rows: Sequence[Sequence[int]]) -> BrainOutput:
-        # A batch of one has no padding, and needs no lengths.
-        tokens, lengths = (torch.tensor(rows), None) if len(rows) == 1 else pad(rows)
-        output: BrainOutput = self.brain(tokens.to(self._device), lengths=None if lengths is None else lengths.to(self._device))
-        return output
-
-    def _details(self, output: BrainOutput, kind: AnswerType) -> Details[Any]:
-        answer = output.answer
+    def _details(self, answer: Distribution[Any], kind: AnswerType) -> Details[Any]:
         (value,) = kind.values(answer.best())
         if not isinstance(answer, ChoiceDistribution):
             return Details(value, self.name)
