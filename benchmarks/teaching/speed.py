@@ -1,7 +1,7 @@
 """How long a call takes: the brain, nn.GRU, TF-IDF and the embedded model, one after the other in every round, one thread each.
 
-A call is one of the typed function, with all that belongs to it; a thousand answers are asked for at once, the embedded model's
-sixteen at a time. Weights do not matter to the time, so nobody is trained.
+A call is one of the typed function, with all that belongs to it, and no round repeats the texts of another one; a thousand
+answers are asked for at once, the embedded model's sixteen at a time. Weights do not matter to the time, so nobody is trained.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def measure(task: TeachingTask, recipe: pupils.Recipe, rounds: int = ROUNDS) -> 
     usages = [details.usage for details in map(model.with_details, texts[:SINGLE_OF_MODEL]) if details.usage is not None]
     truth = task.true_pairs or [*task.dev, *task.gold]
     tfidf = train_tfidf(truth[:300])
-    singly: dict[str, Callable[[], float]] = {
-        row: called(bound(function, student), texts[:SINGLE]) for row, student in students.items()
+    singly: dict[str, Callable[[int], float]] = {
+        row: called(bound(function, student), texts, SINGLE) for row, student in students.items()
     }
-    singly["tfidf"] = called(lambda text: tfidf([text]), texts[:SINGLE])
-    singly["embedded"] = called(model, texts[:SINGLE_OF_MODEL])
+    singly["tfidf"] = called(lambda text: tfidf([text]), texts, SINGLE)
+    singly["embedded"] = called(model, texts, SINGLE_OF_MODEL)
     at_once: dict[str, Callable[[], object]] = {row: partial(student.answer_all, texts) for row, student in students.items()}
     at_once["tfidf"] = lambda: tfidf(texts)
     at_once["embedded"] = lambda: model.map_details(texts[:MANY_OF_MODEL], concurrency=AT_ONCE)
@@ -62,7 +62,7 @@ def measure(task: TeachingTask, recipe: pupils.Recipe, rounds: int = ROUNDS) -> 
     for number in range(rounds + 1):  # the first one warms up
         for row, turn in singly.items():
             gc.collect()
-            seconds = turn()
+            seconds = turn(number)
             all_seconds = timed(at_once[row]) * (THOUSAND / MANY_OF_MODEL if row == "embedded" else 1)
             if number:
                 one[row].append(1000 * seconds)
@@ -83,11 +83,11 @@ def bound(function: TypedFunction[..., Any], implementation: Implementation) -> 
     return TypedFunction(function.spec, implementation, function.instance)
 
 
-def called(function: Callable[[str], object], texts: Sequence[str]) -> Callable[[], float]:
-    """Give what calls a function with each text, and tells the median time of a call in seconds."""
+def called(function: Callable[[str], object], texts: Sequence[str], number: int) -> Callable[[int], float]:
+    """Give what calls a function with the texts of a round, and tells the median time of a call in seconds."""
 
-    def turn() -> float:
-        return statistics.median(timed(partial(function, text)) for text in texts)
+    def turn(round_: int) -> float:
+        return statistics.median(timed(partial(function, text)) for text in texts[number * round_ : number * (round_ + 1)])
 
     return turn
 
