@@ -4,12 +4,13 @@
     w_i(y)         1 at c_i, 0 at the knots beside it, a straight line between: y's two-hot weights, sum_i w_i(y) = 1
     p              softmax(W pooled + b)
     f(y)         = sum_i p_i w_i(y) / Z_i,      Z_i = the integral, or for whole numbers the sum, of w_i over the range
-    best         = sum_i p_i c_i
+    best         = sum_i p_i c_i;                     where each whole number is a knot, the likeliest one
 
 Targets on two neighbouring bins, and the mean as the answer, are those of MuZero (Schrittwieser et al. 2020) and DreamerV3
 (Hafner et al. 2023), after the histogram losses of Imani and White (2018). Their cross-entropy `-sum_i w_i log p_i` is no
 likelihood; f is the density whose likelihood it bounds (Jensen), so that one can draw from f and learn from what was drawn.
-Where whole numbers are no more than the knots, each is a knot and f is a plain categorical distribution.
+Where whole numbers are no more than the knots, each is a knot and f is a plain categorical distribution. Its mean may be a
+number that is hardly ever right: of two or twelve pieces, nobody has ordered seven.
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ class NumberDistribution(Distribution[Tensor]):
         return (self.knots[knot] + direction * distance).clamp(self.answer.low, self.answer.high)
 
     def best(self) -> Tensor:
-        """Give the mean of the knots for each row, `[B]`, in float64; rounded, for whole numbers."""
+        """Give the mean of the knots for each row, `[B]`, in float64; of whole numbers that are all knots, the likeliest."""
+        if self.answer.whole and self.logits.shape[1] > self.answer.high - self.answer.low:
+            return self.knots[self.logits.argmax(dim=-1)]
         probabilities = torch.softmax(self.logits.detach().double(), dim=-1)
         # Summed from the lowest on, so that a large offset costs no digits.
         mean = self.answer.low + probabilities @ (self.knots - self.answer.low)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -100,10 +101,20 @@ def test_the_likelihood_of_one_number_makes_it_the_answer_to_half_a_knots_distan
     assert abs(NumberDistribution(answer, logits).best().item() - math.pi) < 0.5 * 10 / 255
 
 
-def test_the_best_of_two_equal_numbers_is_their_mean() -> None:
-    logits = torch.full((1, 5), -60.0)
-    logits[0, [0, 4]] = 0.0
-    assert NumberDistribution(Number(low=1, high=5, whole=True), logits).best().item() == 3.0
+def test_the_best_of_few_whole_numbers_is_the_likeliest_and_not_their_mean() -> None:
+    logits = torch.tensor([[1.0, -60.0, -60.0, -60.0, 1.1], [1.1, 0.9, 0.9, 0.9, 0.9]])
+    answer = NumberDistribution(Number(low=1, high=5, whole=True), logits)
+    assert answer.best().tolist() == [5.0, 1.0]
+    assert answer.log_prob(answer.best()).tolist() == torch.log_softmax(logits, dim=-1).amax(dim=-1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("number", "mean"), [({"high": 256, "whole": True}, 128), ({"high": 1}, 0.5), ({"high": 2, "whole": False}, 1)]
+)
+def test_the_best_of_two_equal_numbers_of_a_wide_or_a_real_range_is_their_mean(number: dict[str, Any], mean: float) -> None:
+    logits = torch.full((1, 256), -60.0)
+    logits[0, [0, 255]] = 0.0
+    assert NumberDistribution(Number(low=0, **number), logits).best().item() == pytest.approx(mean)
 
 
 @pytest.mark.parametrize(
