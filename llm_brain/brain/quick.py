@@ -76,6 +76,10 @@ class QuickBrain:
             self._weights.append(brain.tokens.weight)
         self._known: _Known | None = None
 
+    def __reduce__(self) -> tuple[type[QuickBrain], tuple[Brain]]:
+        """Copy and pickle the brain alone: what was computed from it is soon computed anew."""
+        return QuickBrain, (self._brain,)
+
     def is_ready(self, tokens: Sequence[int]) -> bool:
         """Tell whether this text can be answered here, by a brain that is as it is now.
 

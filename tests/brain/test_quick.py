@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+import pickle
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -145,6 +147,18 @@ def test_it_stands_back_while_the_brain_is_trained_ablated_or_recorded() -> None
     with torch.autocast("cpu", torch.bfloat16):
         assert not quick.is_ready([3, 1])
     assert quick.is_ready([3, 1])
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda quick: pickle.loads(pickle.dumps(quick))])
+def test_a_copy_answers_as_its_own_brain_does(copied: Callable[[QuickBrain], QuickBrain]) -> None:
+    brain = small_brain()
+    quick = QuickBrain(brain)
+    quick.read([3, 1])
+    other = copied(quick)
+    with torch.no_grad():
+        brain.readout.attention.add_(1.0)
+    assert_answers_as(brain, quick, [3, 1, 4])
+    assert_answers_as(small_brain(), other, [3, 1, 4])
 
 
 def test_a_brain_with_another_network_answers_by_itself() -> None:
