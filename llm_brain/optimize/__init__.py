@@ -2,7 +2,8 @@
 
 The user's side: `optimizer` (the class), `space` (what can be tuned), `objective` (a run and its score), `budget`, `study`
 (trials and verdict), `models` and `functions` (what a language model is asked), `hyperparameters` and `tracking` (values and
-texts found in a program, set from outside), `executors` (where runs are made), `proposers` (who proposes).
+texts found in a program, set from outside), `executors` (where runs are made), `proposers` (who
+proposes), `texts` (texts that were tried).
 The study itself: `plan` (what it is), `driver` (its loop), `choosing` (the next trial), `runs` (which runs a trial needs),
 `racing`, `fidelity`, `selection` (the verdict), `advice` (what the model is shown), `forecasts`, `effects` and `journal` (what
 happened, durably), `seeds`. What does not live here: how a brain is trained (training).
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from llm_brain.optimize.proposers.contract import History as History
     from llm_brain.optimize.proposers.contract import Proposal as Proposal
     from llm_brain.optimize.proposers.contract import Proposer as Proposer
+    from llm_brain.optimize.proposers.edits import EditProposer as EditProposer
+    from llm_brain.optimize.proposers.merge import MergeProposer as MergeProposer
+    from llm_brain.optimize.proposers.reflection import ReflectionProposer as ReflectionProposer
     from llm_brain.optimize.space import Space as Space
     from llm_brain.optimize.study import Study as Study
     from llm_brain.optimize.study import Trial as Trial
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "EditProposer": "proposers.edits",
         "ForecastScore": "forecasts",
         "History": "proposers.contract",
         "Hyperparameters": "hyperparameters",
@@ -50,11 +55,13 @@ __getattr__, __dir__, __all__ = attach(
         "LLMOptimizer": "optimizer",
         "Lesson": "models",
         "LessonSummary": "models",
+        "MergeProposer": "proposers.merge",
         "OptimizationInfo": "models",
         "OptimizationStep": "models",
         "Outcome": "objective",
         "Proposal": "proposers.contract",
         "Proposer": "proposers.contract",
+        "ReflectionProposer": "proposers.reflection",
         "Run": "objective",
         "Score": "objective",
         "Space": "space",

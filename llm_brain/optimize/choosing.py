@@ -71,7 +71,7 @@ def choose(
                 found = _checked(plan, history, proposal, tried, reasons, vetoes=name != CORE)
                 if found is not None:
                     return {"proposer": name, **found, "refused": refused}
-            refused += [f"{name}: {reason}" for reason in dict.fromkeys(reasons or ["it proposed nothing"])]
+            refused += [f"{name}: {reason}" for reason in dict.fromkeys(reasons)]  # nothing proposed is nothing refused
     return {"proposer": None, "refused": refused}
 
 
