@@ -61,7 +61,7 @@ format: $(DEV) ## Sort the imports and format the code
 	@$(BIN)/ruff format .
 
 bench: $(DEV) model ## Run every benchmark
-	@shopt -s nullglob; runs=(benchmarks/*/run.py); \
+	@shopt -s nullglob; runs=(benchmarks/*/run.py benchmarks/optimize/texts.py); \
 	if [ $${#runs[@]} -eq 0 ]; then echo "there are no benchmarks yet"; fi; \
 	for run in "$${runs[@]}"; do echo "== $$run"; module=$${run%.py}; $(BIN)/python -m "$${module//\//.}"; done
 
