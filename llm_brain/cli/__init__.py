@@ -3,6 +3,7 @@
     ask       one question, and its answer as text or as a checked value (schema_file: the type that it is checked against)
     teach     a brain is taught a typed function of a Python file (function_file: the function, and its teacher)
     evaluate  what was taught, its model and a cascade on answers that are known
+    optimize  a study of a Python file (optimizer_file: the optimiser), its page, its view for Optuna
     models    which models there are, and fetching the embedded one
     traces    what a run did: which runs there are, sums, a span as text, a page, a collector
     doctor    what is installed and set up, and whether it works (checks: what is looked at)
@@ -24,6 +25,7 @@ from llm_brain.cli.ask import ask
 from llm_brain.cli.doctor import doctor
 from llm_brain.cli.evaluate import evaluate
 from llm_brain.cli.models import models
+from llm_brain.cli.optimize import optimize
 from llm_brain.cli.teach import teach
 from llm_brain.cli.traces import traces
 from llm_brain.errors import LLMBrainError
@@ -55,6 +57,7 @@ def root(
 app.command()(ask)
 app.command()(teach)
 app.command()(evaluate)
+app.add_typer(optimize, name="optimize")
 app.add_typer(models, name="models")
 app.command()(doctor)
 app.add_typer(traces, name="traces")

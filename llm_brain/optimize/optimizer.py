@@ -73,6 +73,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
 
     Attributes:
         study: The trials so far.
+        journal: Where the study is kept.
 
     Raises:
         DefinitionError: The hyperparameters' model has nothing to tune, or the arguments do not fit one another.
@@ -137,7 +138,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         asked = [] if self._advisor is None else [ModelProposer(self._advisor, proposes_cases=proposes_cases)]
         self._proposers: tuple[Proposer, ...] = (*asked, *proposers)
         _check_names(self._proposers)
-        self._journal = journal
+        self.journal = journal
         self._reputation = reputation
         self.study: Study[Hyperparameters] = Study(cases=cases)
 
@@ -158,7 +159,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
             DataError: The journal is damaged, that of another study, or in use.
             OSError: The journal cannot be written.
         """
-        with _held(self._journal) as store, self._executor:
+        with _held(self.journal) as store, self._executor:
             effects = Effects(store)
             reputation = self._open(effects)
             driver = Driver(
@@ -188,7 +189,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         differing = [name for name in described if begun.get(name) != described[name]]
         if begun["event"] != "study" or differing:
             what = ", ".join(differing) or "its beginning"
-            message = f"{self._journal} is the journal of another study: {what} differs. Name another file"
+            message = f"{self.journal} is the journal of another study: {what} differs. Name another file"
             raise DataError(message)
         return {name: Credit(*told) for name, told in begun["reputation"].items()}
 

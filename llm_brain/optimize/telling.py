@@ -93,10 +93,10 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
 
 
 def changed_lines(before: str, after: str) -> list[Line]:
-    """Compare two texts line by line.
+    r"""Compare two texts line by line.
 
     Example:
-        >>> lines = changed_lines("Read it.\\nSay yes.", "Read it.\\nSay no.")
+        >>> lines = changed_lines("Read it.\nSay yes.", "Read it.\nSay no.")
         >>> [line.mark + line.text for line in lines], lines[2].words
         ([' Read it.', '-Say yes.', '+Say no.'], (('Say ', False), ('no', True), ('.', False)))
     """
@@ -104,10 +104,10 @@ def changed_lines(before: str, after: str) -> list[Line]:
 
 
 def change_words(change: Change, texts: tuple[str, ...] = ()) -> str:
-    """Say a change in a few words; of a text, how many of its lines are new and gone.
+    r"""Say a change in a few words; of a text, how many of its lines are new and gone.
 
     Example:
-        >>> change_words(Change("rate", 0.1, 0.25)), change_words(Change("prompt", "a\\nb", "a\\nc"), ("prompt",))
+        >>> change_words(Change("rate", 0.1, 0.25)), change_words(Change("prompt", "a\nb", "a\nc"), ("prompt",))
         ('rate 0.25', 'prompt +1 -1 lines')
     """
     if change.name in texts and isinstance(change.before, str) and isinstance(change.after, str):

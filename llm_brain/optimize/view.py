@@ -136,9 +136,7 @@ def _distributions(recorded: Recorded) -> dict[str, BaseDistribution]:
     return found
 
 
-def _trial(
-    trial: Trial[Any], distributions: Mapping[str, BaseDistribution], recorded: Recorded, began: datetime
-) -> FrozenTrial:
+def _trial(trial: Trial[Any], distributions: Mapping[str, BaseDistribution], recorded: Recorded, began: datetime) -> FrozenTrial:
     from optuna.trial import FrozenTrial, TrialState
 
     states = {

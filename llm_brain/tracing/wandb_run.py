@@ -50,10 +50,13 @@ class WandbRun:
         project: W&B's project.
         name: What the run is called there; W&B thinks of a name when there is none.
         config: The run's settings, shown beside it. Keys in them are redacted, and so is what is named like one.
+        group: What the run is shown together with, such as the trials of a study.
+        kind: W&B's job type.
 
     Attributes:
         lost: How many values and tables did not arrive.
         active: Whether W&B is there at all.
+        mode: As `WANDB_MODE`, but "offline" where no server has answered; None where no run was opened.
 
     Example:
         >>> import os, tempfile
@@ -74,10 +77,14 @@ class WandbRun:
         project: str = "llm-brain",
         name: str | None = None,
         config: Mapping[str, object] | None = None,
+        group: str | None = None,
+        kind: str | None = None,
     ) -> None:
         self.folder = Path(folder).absolute()
-        self._identity = {"project": clean_text(project), "name": None if name is None else clean_text(name)}
+        identity = {"project": project, "name": name, "group": group, "kind": kind}
+        self._identity = {key: None if value is None else clean_text(value) for key, value in identity.items()}
         self._config = clean_config(config or {})
+        self.mode: str | None = None
         self._service: WandbService | None = None
         self._background: Background | None = None
         self._follower: Follower | None = None
@@ -163,6 +170,7 @@ class WandbRun:
             except (Exception, SystemExit) as error:
                 notice(f"W&B ({attempt}) did not start, and the run goes on: {type(error).__name__}: {error}")
             else:
+                self.mode = attempt
                 self._follow(self._service)
                 break
         return self

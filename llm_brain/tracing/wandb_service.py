@@ -59,6 +59,9 @@ class WandbService:
         config: As for `wandb.init`, already safe to write.
         project: As for `wandb.init`.
         name: As for `wandb.init`.
+        group: As for `wandb.init`.
+        kind: As `job_type` for `wandb.init`.
+        number: As `id` for `wandb.init`.
 
     Raises:
         ImportError: wandb is not installed.
@@ -66,10 +69,21 @@ class WandbService:
 
     Example:
         >>> sorted(name for name in vars(WandbService) if not name.startswith("_"))
-        ['close', 'log', 'log_confusion', 'log_files', 'log_table', 'log_tree', 'summarize']
+        ['close', 'finish', 'log', 'log_confusion', 'log_files', 'log_table', 'log_tree', 'summarize']
     """
 
-    def __init__(self, files: Path, *, mode: str, config: dict[str, JSON], project: str | None, name: str | None) -> None:
+    def __init__(
+        self,
+        files: Path,
+        *,
+        mode: str,
+        config: dict[str, JSON],
+        project: str | None,
+        name: str | None,
+        group: str | None = None,
+        kind: str | None = None,
+        number: str | None = None,
+    ) -> None:
         files.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=files):
             pass
@@ -86,7 +100,15 @@ class WandbService:
 
                 self._wandb = wandb
                 self._run = self._wandb.init(
-                    dir=files.parent, mode=mode, project=project, name=name, config=config, settings=_settings(wandb)
+                    dir=files.parent,
+                    mode=mode,
+                    project=project,
+                    name=name,
+                    group=group,
+                    job_type=kind,
+                    id=number,
+                    config=config,
+                    settings=_settings(wandb),
                 )
             # W&B's own step only grows and ties rows to the order of calls; ours is a metric like the others.
             self._axes = {STEP_AXIS: STEP_AXIS}
@@ -137,6 +159,14 @@ class WandbService:
     def summarize(self, values: dict[str, JSON]) -> None:
         """Set values of the run as a whole."""
         self._run.summary.update(values)
+
+    def finish(self, *, exit_code: int = 0) -> None:
+        """Finish the run now, and restore the environment. Another run that is open keeps W&B's helper."""
+        try:
+            self._run.finish(exit_code=exit_code)
+            self._end_helper()
+        finally:
+            self._scope.close()
 
     def close(self, background: Background, *, exit_code: int, patience: float) -> None:
         """Finish the run after what waits in `background`, within `patience` seconds, and restore the environment."""

@@ -44,7 +44,8 @@ def case_map(recorded: Recorded) -> dict[str, Any] | None:
     for case, told in enumerate(cases):
         label = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
         cells = [
-            {"x": LEFT + place * step, **_cell(trial, case, scores[trial.number], low, high)} for place, trial in enumerate(trials)
+            {"x": LEFT + place * step, **_cell(trial, case, scores[trial.number], low, high)}
+            for place, trial in enumerate(trials)
         ]
         rows.append({
             "label": label if len(label) <= LABEL else label[: LABEL - 1] + "…",

@@ -79,9 +79,7 @@ def way_to(version: Version, all_of_it: list[Version]) -> list[Version]:
     return way
 
 
-def _version(
-    name: str, text: str, trial: Trial[Any], by_number: dict[int, Trial[Any]], known: dict[str, Version]
-) -> Version:
+def _version(name: str, text: str, trial: Trial[Any], by_number: dict[int, Trial[Any]], known: dict[str, Version]) -> Version:
     """Describe a new text: compared with that of the first parent that has another, or else with the first version."""
     made_from = [str(by_number[parent].point[name]) for parent in trial.parents if name in by_number[parent].point]
     before = next((known[told] for told in made_from if told in known), next(iter(known.values()), None))

@@ -133,7 +133,7 @@ def interval(verdict: Verdict, size: tuple[float, float]) -> Picture | None:
     look = "c2" if verdict.trial else "c7"
     picture.line(f"interval {look}", [(across.place(verdict.low), y), (across.place(verdict.high), y)])
     told = f"trial {verdict.candidate}: {signed(verdict.gain)}, {number(verdict.low)} to {number(verdict.high)}"
-    picture.dots.append(_mark(across.place(verdict.gain), y, look, "complete", told, verdict.candidate, 6.0))
+    picture.dots.append(_mark((across.place(verdict.gain), y), look, "complete", told, trial=verdict.candidate, size=6.0))
     return picture
 
 
@@ -159,7 +159,7 @@ def calibration(forecasts: Sequence[Forecast], size: tuple[float, float]) -> Pic
             title = f"{name} {told:.0%}: {round(happened * count)} of {count} happened ({happened:.0%})"
             size_of = 3.5 + 5.5 * (count / len(forecasts)) ** 0.5
             shape = "complete" if look == "c1" else "stopped"
-            picture.dots.append(_mark(across.place(told), up.place(happened), look, shape, title, None, size_of))
+            picture.dots.append(_mark((across.place(told), up.place(happened)), look, shape, title, trial=None, size=size_of))
     return picture
 
 
@@ -188,8 +188,10 @@ def _dot(trial: Trial[Any], across: Axis, up: Axis, colour: int) -> dict[str, An
     y = up.begin - 5 if trial.score is None else up.place(trial.score)
     title = f"trial {trial.number}, {trial.proposer}: {score}, {trial.status}{fidelity}"
     shape = "low" if trial.score is not None and trial.score < up.low else trial.status
-    return _mark(across.place(trial.number), y, f"c{colour}", shape, title, trial.number, 4.2 if trial.fidelity >= 1 else 3.0)
+    return _mark(
+        (across.place(trial.number), y), f"c{colour}", shape, title, trial=trial.number, size=4.2 if trial.fidelity >= 1 else 3.0
+    )
 
 
-def _mark(x: float, y: float, look: str, shape: str, title: str, trial: int | None, size: float) -> dict[str, Any]:
-    return {"x": x, "y": y, "look": look, "shape": shape, "title": title, "trial": trial, "size": round(size, 2)}
+def _mark(at: tuple[float, float], look: str, shape: str, title: str, *, trial: int | None, size: float) -> dict[str, Any]:
+    return {"x": at[0], "y": at[1], "look": look, "shape": shape, "title": title, "trial": trial, "size": round(size, 2)}

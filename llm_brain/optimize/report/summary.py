@@ -65,7 +65,11 @@ def tiles(recorded: Recorded) -> list[tuple[str, str, str]]:
     found = [
         ("trials", f"{len(trials):,}", others),
         ("runs", f"{runs:,}", f"and {checks:,} to compare in the end" if checks else f"on {len(study.cases):,} cases"),
-        ("spent", dollars_words(sum(spent.dollars for spent in recorded.by_purpose.values())), f"{tokens:,} tokens" if tokens else ""),
+        (
+            "spent",
+            dollars_words(sum(spent.dollars for spent in recorded.by_purpose.values())),
+            f"{tokens:,} tokens" if tokens else "",
+        ),
         ("time", seconds_words(recorded.seconds), f"{seconds_words(sum(trial.seconds for trial in trials))} in runs"),
     ]
     best = study.best
@@ -139,9 +143,7 @@ def lessons(recorded: Recorded) -> list[dict[str, Any]]:
     for after, told in sorted(recorded.learned.items()):
         for lesson in told:
             since.setdefault(lesson.text, after)
-    return [
-        {"text": lesson.text, "trials": lesson.trials, "since": since.get(lesson.text)} for lesson in recorded.study.lessons
-    ]
+    return [{"text": lesson.text, "trials": lesson.trials, "since": since.get(lesson.text)} for lesson in recorded.study.lessons]
 
 
 def refusals(recorded: Recorded) -> list[dict[str, Any]]:
@@ -212,5 +214,5 @@ def _spent(spent: Spent) -> dict[str, str]:
     return {
         "tokens": f"{spent.tokens:,}",
         "dollars": dollars_words(spent.dollars),
-        "seconds": seconds_words(spent.seconds) if spent.seconds else "–",
+        "seconds": seconds_words(spent.seconds) if spent.seconds else "",
     }
