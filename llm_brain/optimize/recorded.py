@@ -15,7 +15,6 @@ from typing import Any, Final
 from llm_brain.errors import DataError
 from llm_brain.optimize.models import ImprovementProbability, Lesson, TaskReflection
 from llm_brain.optimize.objective import Outcome
-from llm_brain.optimize.selection import finalists, verdict
 from llm_brain.optimize.study import Study, Trial, Verdict
 
 Event = dict[str, Any]
@@ -65,8 +64,8 @@ class Recorded:
     Attributes:
         name: The journal's, without its ending.
         begun: The first event: seed, space, defaults, cases and rules.
-        study: Its trials, those that are under way included, lessons and verdict. Hyperparameters are points: the model is not
-            there.
+        study: Its trials, those that are under way included, and lessons; the verdict, if all trials that are over were compared.
+            Hyperparameters are points: their model is not there.
         learned: All lessons ever written down, by the trial after which they were.
         by_purpose, by_proposer: What was spent, for what and on whose trials.
         told_at: When each trial was over, and when it was proposed, in seconds since the study began.
@@ -164,6 +163,7 @@ def _recorded(name: str, events: Sequence[Event]) -> Recorded:
     study: Study[Any] = Study(cases=list(begun["cases"]))
     recorded = Recorded(name, begun, study)
     trials: dict[int, Trial[Any]] = {}
+    verdicts = {event["trial"]: event["verdict"] for event in events if event["event"] == "verdict"}
     for event in events[1:]:
         recorded.seconds = max(recorded.seconds, event.get("at", 0.0))
         if event["event"] == "proposed" and event["proposer"] is None:
@@ -178,7 +178,8 @@ def _recorded(name: str, events: Sequence[Event]) -> Recorded:
     study.trials = [trials[number] for number in sorted(trials)]
     if recorded.learned:
         study.lessons = recorded.learned[max(recorded.learned)]
-    study.verdict = _verdict(recorded)
+    told = verdicts.get(len(recorded.finished))
+    study.verdict = None if told is None else Verdict(**told)
     return recorded
 
 
@@ -213,7 +214,7 @@ def _tell(recorded: Recorded, trial: Trial[Any], event: Event) -> None:
     elif kind == "forecast":
         trial.forecast = ImprovementProbability.model_construct(**told)
     elif kind == "learned":
-        recorded.learned[trial.number] = [Lesson.model_construct(**lesson) for lesson in told["lessons"]]
+        recorded.learned[trial.number] = [Lesson.model_construct(**lesson) for lesson in told]
 
 
 def _spend(recorded: Recorded, trials: Mapping[int, Trial[Any]], event: Event) -> None:
@@ -232,22 +233,3 @@ def _scores(outcomes: Sequence[Outcome], failure_score: float | None) -> dict[tu
         if score is not None:
             found[outcome.case, outcome.replicate] = score
     return found
-
-
-def _verdict(recorded: Recorded) -> Verdict | None:
-    """Compare the best with the default, as the study does in the end; None while the runs for it are missing."""
-    begun, trials = recorded.begun, recorded.finished
-    if not trials or trials[0].score is None:
-        return None
-    chosen, default = finalists(trials), trials[0]
-    failure_score = begun["failure_score"]
-    times = max(1, begun["confirmations"]) if begun["selection"] else begun["confirmations"]
-    if not times:
-        scores = {trial.number: _scores(trial.outcomes, failure_score) for trial in (default, *chosen)}
-        complete = sum(trial.status == "complete" for trial in trials[1:])
-        return verdict(scores.pop(0), scores, is_fresh=False, considered=max(1, complete))
-    wanted = times * (begun["selection"] or len(recorded.study.cases))
-    if any(len(trial.checked) < wanted for trial in (default, *chosen)):
-        return None
-    checked = {trial.number: _scores(trial.checked, failure_score) for trial in (default, *chosen)}
-    return verdict(checked.pop(0), checked, is_fresh=True)
