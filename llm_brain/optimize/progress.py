@@ -93,7 +93,7 @@ class StudyProgress:
             self._console.print(Text(visible_text(what), style="dim"), soft_wrap=True)
         if self._console.is_terminal:
             self._live = Live(
-                get_renderable=self._shown, console=self._console, refresh_per_second=4, vertical_overflow="crop", transient=False
+                get_renderable=self.show, console=self._console, refresh_per_second=4, vertical_overflow="crop", transient=False
             )
             self._live.start()
         return self
@@ -104,7 +104,8 @@ class StudyProgress:
             self._live.stop()
             self._live = None
 
-    def _shown(self) -> RenderableType:
+    def show(self) -> RenderableType:
+        """Draw the table and the bars as they are now."""
         with self._lock:
             self._journal.read()
             rows = max(FEWEST, self._console.height - AROUND)

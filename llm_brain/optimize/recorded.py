@@ -163,6 +163,7 @@ def _recorded(name: str, events: Sequence[Event]) -> Recorded:
     study: Study[Any] = Study(cases=list(begun["cases"]))
     recorded = Recorded(name, begun, study)
     trials: dict[int, Trial[Any]] = {}
+    new: dict[int, list[Outcome]] = {}
     verdicts = {event["trial"]: event["verdict"] for event in events if event["event"] == "verdict"}
     for event in events[1:]:
         recorded.seconds = max(recorded.seconds, event.get("at", 0.0))
@@ -173,8 +174,10 @@ def _recorded(name: str, events: Sequence[Event]) -> Recorded:
             recorded.told_at[trial.number] = (event.get("at", 0.0), None)
             study.cases = [*study.cases, *event.get("cases", ())]
         elif event.get("trial") in trials:
-            _tell(recorded, trials[event["trial"]], event)
+            _tell(recorded, trials, new, event)
         _spend(recorded, trials, event)
+    for number, outcomes in new.items():
+        trials[number].outcomes.extend(sorted(outcomes, key=_unit))
     study.trials = [trials[number] for number in sorted(trials)]
     if recorded.learned:
         study.lessons = recorded.learned[max(recorded.learned)]
@@ -196,16 +199,15 @@ def _proposed(event: Event) -> Trial[Any]:
     )
 
 
-def _tell(recorded: Recorded, trial: Trial[Any], event: Event) -> None:
+def _tell(recorded: Recorded, trials: Mapping[int, Trial[Any]], new: dict[int, list[Outcome]], event: Event) -> None:
+    trial = trials[event["trial"]]
     kind, told = event["event"], event.get("told")
     if kind in ("outcome", "check"):
         fields = {name: value for name, value in event.items() if name in Outcome.__dataclass_fields__}
-        (trial.outcomes if kind == "outcome" else trial.checked).append(Outcome(**fields))
-        scores = _scores(trial.outcomes, recorded.begun["failure_score"])
-        if kind == "outcome" and trial.status == "complete" and len(scores) == len(trial.outcomes):
-            trial.score = sum(scores.values()) / len(scores)  # one of the best, run on cases that are new
+        (trial.checked if kind == "check" else new.setdefault(trial.number, [])).append(Outcome(**fields))
     elif kind == "finished":
         trial.status, trial.score = event["status"], event["score"]
+        _take_over(recorded, trials, new, ended=trial.number)
         recorded.told_at[trial.number] = (recorded.told_at[trial.number][0], event.get("at"))
     elif told is None:
         return
@@ -215,6 +217,22 @@ def _tell(recorded: Recorded, trial: Trial[Any], event: Event) -> None:
         trial.forecast = ImprovementProbability.model_construct(**told)
     elif kind == "learned":
         recorded.learned[trial.number] = [Lesson.model_construct(**lesson) for lesson in told]
+
+
+def _take_over(recorded: Recorded, trials: Mapping[int, Trial[Any]], new: dict[int, list[Outcome]], *, ended: int) -> None:
+    """Give trials their new outcomes when a trial has ended, as the study does: its own, and those of the best beside it."""
+    for number in sorted(new):
+        trial = trials[number]
+        if trial.status == "running":
+            continue
+        trial.outcomes.extend(sorted(new.pop(number), key=_unit))
+        scores = _scores(trial.outcomes, recorded.begun["failure_score"])
+        if number != ended and len(scores) == len(trial.outcomes):
+            trial.score = sum(scores.values()) / len(scores)
+
+
+def _unit(outcome: Outcome) -> tuple[int, int]:
+    return outcome.case, outcome.replicate
 
 
 def _spend(recorded: Recorded, trials: Mapping[int, Trial[Any]], event: Event) -> None:

@@ -26,6 +26,7 @@ from llm_brain.optimize.telling import verdict_words
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
+    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
 OURS: Final = "llm_brain"
@@ -34,12 +35,12 @@ LEAST_TRIALS: Final = 10
 """With fewer trials an importance is noise."""
 
 
-def to_optuna(journal: Path, storage: str, *, name: str | None = None) -> str:
+def to_optuna(journal: Path, storage: str | BaseStorage, *, name: str | None = None) -> str:
     """Rebuild an Optuna study from a journal, in any of Optuna's storages. One that was made so before is replaced.
 
     Args:
         journal: The study's file; it may still be written to.
-        storage: The storage's address, such as `sqlite:///studies.db`.
+        storage: The storage, or its address, such as `sqlite:///studies.db`.
         name: What the study is called there; by default as the journal is, without its ending.
 
     Returns:

@@ -46,6 +46,8 @@ OPTIONS: Final = (
     "--no-first-run",
     "--remote-debugging-port=0",
 )
+# The spans of a run are on the screen.
+USABLE: Final = "performance.getEntriesByName('usable').length > 0"
 # What a page may do that a policy forbids, told by the page itself.
 _WATCH: Final = (
     "addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI))"
@@ -89,8 +91,10 @@ class Chromium:
         self._loop.close()
         shutil.rmtree(self._profile, ignore_errors=True)
 
-    def open(self, page: Path, *, width: int = 1280, height: int = 800, dark: bool = False, part: str = "") -> Tab:
-        """Open a file in a tab of its own, and wait until its spans are on the screen."""
+    def open(
+        self, page: Path, *, width: int = 1280, height: int = 800, dark: bool = False, part: str = "", ready: str = USABLE
+    ) -> Tab:
+        """Open a file in a tab of its own, and wait until a line of JavaScript says that it is ready."""
         target = self.tell("Target.createTarget", {"url": "about:blank"})["targetId"]
         session = self.tell("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         tab = self._tabs[session] = Tab(self, target, session)
@@ -99,7 +103,7 @@ class Chromium:
         tab.tell("Page.addScriptToEvaluateOnNewDocument", {"source": _WATCH})
         tab.look(width, height, dark=dark)
         tab.tell("Page.navigate", {"url": page.resolve().as_uri() + part})
-        tab.until("performance.getEntriesByName('usable').length > 0")
+        tab.until(ready)
         return tab
 
     def tell(self, method: str, values: dict[str, Any] | None = None, session: str | None = None) -> Any:
