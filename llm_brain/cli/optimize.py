@@ -15,7 +15,6 @@ from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from llm_brain.optimize import Study, StudyBudget
-    from llm_brain.optimize.recorded import Recorded
 
 
 class _Verbs(TyperGroup):
@@ -53,19 +52,16 @@ def run(
     from llm_brain.cli.optimizer_file import load_optimizer
 
     budget = _budget(trials, evaluations, tokens, dollars, seconds)
-    optimizer = load_optimizer(file)
+    optimizer, journal = load_optimizer(file)
     try:
-        study = _run(optimizer, budget, folder, wandb=wandb)
+        study = _run(optimizer, journal, budget, folder, wandb=wandb)
     except KeyboardInterrupt:
-        print(f"stopped. The same command goes on where it was: {optimizer.journal} is kept", file=sys.stderr)
+        print(f"stopped. The same command goes on where it was: {journal} is kept", file=sys.stderr)
         raise typer.Exit(130) from None
-    from llm_brain.optimize.recorded import read_recorded
-
-    recorded = read_recorded(optimizer.journal)
     if as_json:
         print(json.dumps(_told(study), ensure_ascii=False))
     else:
-        _show(recorded, optimizer.journal)
+        _show(journal)
 
 
 @optimize.command()
@@ -108,7 +104,7 @@ def _budget(
         raise typer.BadParameter(message) from error
 
 
-def _run(optimizer: Any, budget: StudyBudget, folder: Path | None, *, wandb: bool) -> Study[Any]:
+def _run(optimizer: Any, journal: Path, budget: StudyBudget, folder: Path | None, *, wandb: bool) -> Study[Any]:
     from llm_brain.optimize.progress import StudyProgress
 
     with ExitStack() as scope:
@@ -120,9 +116,9 @@ def _run(optimizer: Any, budget: StudyBudget, folder: Path | None, *, wandb: boo
         if wandb:
             from llm_brain.optimize.study_runs import StudyRuns
 
-            where = folder or optimizer.journal.with_suffix("")
-            watchers.append(scope.enter_context(StudyRuns(where, optimizer.journal)))
-        watchers.append(scope.enter_context(StudyProgress(optimizer.journal, budget)))
+            where = folder or journal.with_suffix("")
+            watchers.append(scope.enter_context(StudyRuns(where, journal)))
+        watchers.append(scope.enter_context(StudyProgress(journal, budget)))
 
         def tell(trial: Any) -> None:
             for watcher in watchers:
@@ -145,14 +141,16 @@ def _told(study: Study[Any]) -> dict[str, Any]:
     }
 
 
-def _show(recorded: Recorded, journal: Path) -> None:
+def _show(journal: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from llm_brain.cli.table import show_table
+    from llm_brain.optimize.recorded import read_recorded
     from llm_brain.optimize.telling import changes, number, verdict_words
     from llm_brain.tracing.text import visible_text
 
+    recorded = read_recorded(journal)
     print(verdict_words(recorded.study.verdict))
     best = recorded.study.best
     changed = [] if best is None else changes(recorded.begun["default"], best.point)

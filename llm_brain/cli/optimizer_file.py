@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _WANTED: Final = "write FILE.py or FILE.py:NAME, an LLMOptimizer or a function without arguments that gives one"
 
 
-def load_optimizer(place: str) -> LLMOptimizer[Any, Any, Any]:
-    """Run a Python file, and take an optimiser out of it.
+def load_optimizer(place: str) -> tuple[LLMOptimizer[Any, Any, Any], Path]:
+    """Run a Python file, and take an optimiser out of it, and the file of its journal.
 
     Args:
         place: The file's path; and, after a colon, the name of an optimiser, or of a function that gives one. It may be left out
@@ -39,7 +39,7 @@ def load_optimizer(place: str) -> LLMOptimizer[Any, Any, Any]:
         ...     lambda run: 1 - abs(run.hyperparameters.rate - 0.3), score=lambda _, result: result, hyperparameters=Knobs,
         ...     task_parameters="a hill", result=float, model=None, journal=Path("hill.jsonl"))
         ... ''')
-        ...     load_optimizer(f"{file}:optimizer").journal.name
+        ...     load_optimizer(f"{file}:optimizer")[1].name
         'hill.jsonl'
     """
     path, colon, name = place.rpartition(":")
@@ -50,7 +50,7 @@ def load_optimizer(place: str) -> LLMOptimizer[Any, Any, Any]:
     if not isinstance(found.journal, Path):
         message = f"the study of {path} is kept in a {type(found.journal).__name__}: the command needs a journal that is a file"
         raise DefinitionError(message)
-    return found
+    return found, found.journal
 
 
 def _named(names: Mapping[str, Any], path: str, name: str) -> LLMOptimizer[Any, Any, Any]:

@@ -6,7 +6,9 @@ texts found in a program, set from outside), `executors` (where runs are made), 
 proposes), `texts` (texts that were tried).
 The study itself: `plan` (what it is), `driver` (its loop), `choosing` (the next trial), `runs` (which runs a trial needs),
 `racing`, `fidelity`, `selection` (the verdict), `advice` (what the model is shown), `forecasts`, `effects` and `journal` (what
-happened, durably), `seeds`. What does not live here: how a brain is trained (training).
+happened, durably), `seeds`.
+Looking at it: `recorded` and `growing` (a study as its journal tells it), `telling` (in words), `progress` (on a terminal),
+`report` (a page), `view` (for Optuna), `study_runs` and `study_tables` (W&B). What does not live here: how a brain is trained (training).
 """
 
 from typing import TYPE_CHECKING
@@ -33,16 +35,20 @@ if TYPE_CHECKING:
     from llm_brain.optimize.objective import Run as Run
     from llm_brain.optimize.objective import Score as Score
     from llm_brain.optimize.optimizer import LLMOptimizer as LLMOptimizer
+    from llm_brain.optimize.progress import StudyProgress as StudyProgress
     from llm_brain.optimize.proposers.contract import History as History
     from llm_brain.optimize.proposers.contract import Proposal as Proposal
     from llm_brain.optimize.proposers.contract import Proposer as Proposer
     from llm_brain.optimize.proposers.edits import EditProposer as EditProposer
     from llm_brain.optimize.proposers.merge import MergeProposer as MergeProposer
     from llm_brain.optimize.proposers.reflection import ReflectionProposer as ReflectionProposer
+    from llm_brain.optimize.report.writing import write_study_page as write_study_page
     from llm_brain.optimize.space import Space as Space
     from llm_brain.optimize.study import Study as Study
     from llm_brain.optimize.study import Trial as Trial
     from llm_brain.optimize.study import Verdict as Verdict
+    from llm_brain.optimize.study_runs import StudyRuns as StudyRuns
+    from llm_brain.optimize.view import to_optuna as to_optuna
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -68,6 +74,8 @@ __getattr__, __dir__, __all__ = attach(
         "Spending": "budget",
         "Study": "study",
         "StudyBudget": "budget",
+        "StudyProgress": "progress",
+        "StudyRuns": "study_runs",
         "TaskInfo": "models",
         "TaskReflection": "models",
         "TaskRun": "models",
@@ -75,6 +83,8 @@ __getattr__, __dir__, __all__ = attach(
         "Verdict": "study",
         "forecasts_of": "forecasts",
         "score_forecasts": "forecasts",
+        "to_optuna": "view",
         "track_hyperparameters": "hyperparameters",
+        "write_study_page": "report.writing",
     },
 )

@@ -38,8 +38,8 @@ def climb(run):
 
 def make(name="hill.jsonl"):
     return LLMOptimizer(
-        climb, score=lambda _, result: result, hyperparameters=Knobs, task_parameters=["case 1", "case 2", "case 3"], result=float,
-        model=None, journal=Path(name), core="random")
+        climb, score=lambda _, result: result, hyperparameters=Knobs, task_parameters=["case 1", "case 2", "case 3"],
+        result=float, model=None, journal=Path(name), core="random")
 
 
 hill = make()

@@ -26,6 +26,7 @@ PAGES = [
     "plastic-rnn.md",
     "teaching.md",
     "executors.md",
+    "optimize-report.md",
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
