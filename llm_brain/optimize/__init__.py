@@ -8,7 +8,8 @@ The study itself: `plan` (what it is), `driver` (its loop), `choosing` (the next
 `racing`, `fidelity`, `selection` (the verdict), `advice` (what the model is shown), `forecasts`, `effects` and `journal` (what
 happened, durably), `seeds`.
 Looking at it: `recorded` and `growing` (a study as its journal tells it), `telling` (in words), `progress` (on a terminal),
-`report` (a page), `view` (for Optuna), `study_runs` and `study_tables` (W&B). What does not live here: how a brain is trained (training).
+`report` (a page), `view` (for Optuna), `study_runs` and `study_tables` (W&B).
+What does not live here: how a brain is trained (training).
 """
 
 from typing import TYPE_CHECKING
