@@ -39,24 +39,35 @@ def run_file(path: str, wanted: str) -> ModuleType:
     if not file.is_file():
         message = f"there is no file {file}: {wanted}"
         raise DefinitionError(message)
-    name = f"{_NAME}_{len(_RAN)}"
+    # What stands beside the file can be imported by it, and its own classes are looked up by their module.
+    sys.path.insert(0, str(file.resolve().parent))
+    name = _name(file)
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         message = f"{file} is no Python file: {wanted}"
         raise DefinitionError(message)
     module = importlib.util.module_from_spec(spec)
-    # What stands beside the file can be imported by it, and its own classes are looked up by their module.
-    sys.path.insert(0, str(file.resolve().parent))
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # whatever the user's file raises, SystemExit included
+        del sys.modules[name]
         message = f"{file}{_line(error, file)} cannot be run: {type(error).__name__}: {error}"
         raise DefinitionError(message) from error
     _RAN[file.resolve()] = module
     return module
+
+
+def _name(file: Path) -> str:
+    """Give the name by which other processes can import the file, if no other module has it."""
+    name = file.stem
+    if name.isidentifier() and name not in sys.modules:
+        found = importlib.util.find_spec(name)
+        if found is not None and found.origin is not None and Path(found.origin).resolve() == file.resolve():
+            return name
+    return f"{_NAME}_{len(_RAN)}"
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -99,6 +99,16 @@ def test_the_page_and_the_view_are_made_from_the_journal_alone(folder: Path) -> 
     assert len(optuna.load_study(study_name="the hill", storage="sqlite:///all.db").trials) == 3
 
 
+def test_a_study_whose_runs_are_made_in_processes_is_run_from_its_file(llm_brain: CommandLine) -> None:
+    content = HILL.replace("{pause}", "0").replace("score=lambda _, result: result", "score=as_it_is")
+    content = content.replace("model=None", "model=None, executor=ProcessExecutor(1)")
+    imports = "from llm_brain.optimize.executors import ProcessExecutor\n\ndef as_it_is(_, result):\n    return result\n"
+    (llm_brain.folder / "spread.py").write_text(imports + content)
+    result = llm_brain("optimize", "spread.py", "--trials", "2")
+    assert result.returncode == 0, result.stderr
+    assert "trial   1  core" in result.stderr
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("budget", [(), ("--trials", "0"), ("--dollars", "-1")])
 def test_a_study_without_an_end_is_a_wrong_use(budget: tuple[str, ...]) -> None:
