@@ -24,7 +24,7 @@ from rich.text import Text
 
 from llm_brain.optimize.budget import Spending, StudyBudget
 from llm_brain.optimize.growing import Growing
-from llm_brain.optimize.study import Trial, best_of
+from llm_brain.optimize.study import PROMOTION, Trial, best_of
 from llm_brain.optimize.telling import change_words, changes, number, signed
 from llm_brain.tracing.text import visible_text
 
@@ -144,6 +144,8 @@ class StudyProgress:
         """Say what a trial changes: against the first of its parents, or else the default."""
         if trial.number == 0:
             return "the defaults"
+        if trial.proposer == PROMOTION:
+            return f"trial {trial.parents[0]} again, at fidelity {number(trial.fidelity)}"
         refused = f" ({len(trial.refused)} refused)" if trial.refused else ""
         before = next((one for one in self._trials if one.number == (trial.parents[0] if trial.parents else 0)), None)
         told = [] if before is None else [change_words(one, self._journal.texts) for one in changes(before.point, trial.point)]

@@ -11,7 +11,7 @@ from llm_brain.optimize.telling import number
 
 SHADES: Final = 10
 MOST_TRIALS: Final = 150
-LABEL: Final = 34
+LABEL: Final = 27
 ROW, LEFT, TOP = 18, 190, 22
 
 
@@ -26,7 +26,7 @@ def case_map(recorded: Recorded) -> dict[str, Any] | None:
         >>> trial = Trial(0, "default", None, status="complete", score=0.5, outcomes=[Outcome(0, 0, 0.0), Outcome(1, 0, 1.0)])
         >>> found = case_map(Recorded("hill", {}, Study([trial], cases=["easy", {"steep": True}])))
         >>> [(row["label"], [cell["shade"] for cell in row["cells"]]) for row in found["rows"]]
-        [('easy', ['0']), ('{"steep": true}', ['9'])]
+        [('easy', ['0']), ('true', ['9'])]
     """
     trials = [trial for trial in recorded.finished if trial.outcomes]
     cases = list(recorded.study.cases)
@@ -42,14 +42,14 @@ def case_map(recorded: Recorded) -> dict[str, Any] | None:
     step = max(7, min(20, (940 - LEFT - 10) // len(trials)))
     rows = []
     for case, told in enumerate(cases):
-        label = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
+        label = _label(told)
         cells = [
             {"x": LEFT + place * step, **_cell(trial, case, scores[trial.number], low, high)}
             for place, trial in enumerate(trials)
         ]
         rows.append({
             "label": label if len(label) <= LABEL else label[: LABEL - 1] + "…",
-            "title": f"case {case}: {label}"[:500],
+            "title": f"case {case}: {json.dumps(told, ensure_ascii=False)}"[:500],
             "y": TOP + case * ROW,
             "cells": [cell for cell in cells if cell["shade"]],
         })  # fmt: skip
@@ -67,6 +67,12 @@ def case_map(recorded: Recorded) -> dict[str, Any] | None:
         "high": number(high),
         "left_out": left_out,
     }
+
+
+def _label(case: Any) -> str:
+    if isinstance(case, dict):
+        return "; ".join(map(_label, case.values()))
+    return case if isinstance(case, str) else json.dumps(case, ensure_ascii=False)
 
 
 def _cell(trial: Trial[Any], case: int, by_case: dict[int, float], low: float, high: float) -> dict[str, Any]:

@@ -41,8 +41,10 @@ class Version:
 
     @property
     def best(self) -> float | None:
-        """The best score of a trial with it."""
-        return max((trial.score for trial in self.trials if trial.score is not None), default=None)
+        """The best score of a trial with it, of those at the highest fidelity that it was run at."""
+        scored = [trial for trial in self.trials if trial.score is not None]
+        highest = max((trial.fidelity for trial in scored), default=0.0)
+        return max((trial.score or 0.0 for trial in scored if trial.fidelity == highest), default=None)
 
 
 def versions(recorded: Recorded) -> dict[str, list[Version]]:

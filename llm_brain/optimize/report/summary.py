@@ -194,19 +194,20 @@ def seconds_words(value: float) -> str:
 
 
 def gain_over(trial: Trial[Any], default: Trial[Any] | None) -> float | None:
-    """Tell how much better a trial is than the default; None of the default itself, and where either has no score.
+    """Tell how much better a trial is than the default; None where they cannot be compared.
 
     Example:
         >>> gain_over(Trial(1, "core", None, score=0.75), Trial(0, "default", None, score=0.5))
         0.25
     """
-    if default is None or trial.score is None or default.score is None or trial is default:
+    if default is None or trial.score is None or default.score is None or trial is default or trial.fidelity < default.fidelity:
         return None
     return trial.score - default.score
 
 
 def _best(trials: list[Trial[Any]]) -> str | None:
-    scores = [trial.score for trial in trials if trial.status == "complete" and trial.score is not None]
+    whole = [trial for trial in trials if trial.status == "complete" and trial.fidelity >= 1]
+    scores = [trial.score for trial in whole if trial.score is not None]
     return number(max(scores)) if scores else None
 
 

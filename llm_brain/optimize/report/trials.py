@@ -7,7 +7,7 @@ from typing import Any, Final
 from llm_brain.optimize.recorded import Recorded
 from llm_brain.optimize.report.pictures import colours
 from llm_brain.optimize.report.summary import dollars_words, gain_over, seconds_words
-from llm_brain.optimize.study import Trial
+from llm_brain.optimize.study import PROMOTION, Trial
 from llm_brain.optimize.telling import alike, change_words, changes, number
 
 MOST_EXCEPTIONS: Final = 3
@@ -63,6 +63,8 @@ def _changed(
     trial: Trial[Any], default: Trial[Any] | None, by_number: dict[int, Trial[Any]], texts: tuple[str, ...]
 ) -> list[str]:
     """Say what differs from the first parent, or else from the default."""
+    if trial.proposer == PROMOTION:
+        return [f"trial {trial.parents[0]} again"] if trial.parents else []
     before = by_number.get(trial.parents[0]) if trial.parents else default
     if before is None or before is trial:
         return []

@@ -10,7 +10,9 @@ import pytest
 
 from llm_brain.errors import DataError
 from llm_brain.optimize import StudyBudget
+from llm_brain.optimize.recorded import read_recorded
 from llm_brain.optimize.report import write_study_page
+from llm_brain.optimize.report.trials import trial_rows
 from tests.optimize.conftest import Build
 from tests.optimize.desk import CASES, KEY, desk, finished_desk, write_desk
 
@@ -104,6 +106,14 @@ def test_any_scores_have_a_place(build: Build, tmp_path: Path, scores: list[floa
     build(model=None, task=lambda _: next(told), races=False).run(StudyBudget(trials=6))
     text = write_study_page(tmp_path / "study.jsonl").read_text(encoding="utf-8")
     assert "nan" not in " ".join(re.findall(r'(?:d|cx|cy|x|y|width)="([^"]*)"', text))
+
+
+def test_trials_at_a_lower_fidelity_are_not_set_beside_the_default(tmp_path: Path) -> None:
+    desk(tmp_path / "cheap.jsonl", model=None, fidelities=(0.3, 1.0), confirmations=0).run(StudyBudget(trials=8))
+    rows = trial_rows(read_recorded(tmp_path / "cheap.jsonl"))
+    assert {(row["fidelity"], bool(row["gain"])) for row in rows[1:]} == {("0.3", False), ("", True)}
+    assert all(re.fullmatch(r"trial \d again", *row["changed"]) for row in rows if row["proposer"] == "promotion")
+    assert "fidelity 0.3" in page_of(tmp_path / "cheap.jsonl").text
 
 
 def test_a_journal_that_cannot_be_read_leaves_the_page_as_it_was(tmp_path: Path) -> None:
