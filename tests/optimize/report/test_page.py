@@ -109,7 +109,7 @@ def test_any_scores_have_a_place(build: Build, tmp_path: Path, scores: list[floa
 
 
 def test_trials_at_a_lower_fidelity_are_not_set_beside_the_default(tmp_path: Path) -> None:
-    desk(tmp_path / "cheap.jsonl", model=None, fidelities=(0.3, 1.0), confirmations=0).run(StudyBudget(trials=8))
+    desk(tmp_path / "cheap.jsonl", model=None, fidelities=(0.3, 1.0), confirmations=0, races=False).run(StudyBudget(trials=8))
     rows = trial_rows(read_recorded(tmp_path / "cheap.jsonl"))
     assert {(row["fidelity"], bool(row["gain"])) for row in rows[1:]} == {("0.3", False), ("", True)}
     assert all(re.fullmatch(r"trial \d again", *row["changed"]) for row in rows if row["proposer"] == "promotion")
