@@ -23,6 +23,7 @@ class Version:
         text: What it says.
         trial: The first trial with it.
         before: The number of the version that it was made from; None for the first one.
+        beside: The numbers of the others that it was made from, of a merge.
         lines: What differs from that.
         trials: All trials with it.
 
@@ -36,6 +37,7 @@ class Version:
     text: str
     trial: Trial[Any]
     before: int | None = None
+    beside: tuple[int, ...] = ()
     lines: list[Line] = field(default_factory=list)
     trials: list[Trial[Any]] = field(default_factory=list)
 
@@ -84,8 +86,9 @@ def way_to(version: Version, all_of_it: list[Version]) -> list[Version]:
 def _version(name: str, text: str, trial: Trial[Any], by_number: dict[int, Trial[Any]], known: dict[str, Version]) -> Version:
     """Describe a new text: compared with that of the first parent that has another, or else with the first version."""
     made_from = [str(by_number[parent].point[name]) for parent in trial.parents if name in by_number[parent].point]
-    before = next((known[told] for told in made_from if told in known), next(iter(known.values()), None))
+    numbers = list(dict.fromkeys(known[told].number for told in made_from if told in known)) or [1][: len(known)]
+    before = list(known.values())[numbers[0] - 1] if numbers else None
     lines = [] if before is None else changed_lines(before.text, text)
     if len(lines) > LONGEST:
         lines = [*lines[:LONGEST], Line("…", f"{len(lines) - LONGEST} more lines of the comparison")]
-    return Version(name, len(known) + 1, text, trial, None if before is None else before.number, lines)
+    return Version(name, len(known) + 1, text, trial, None if before is None else before.number, tuple(numbers[1:]), lines)

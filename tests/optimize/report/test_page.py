@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from llm_brain.errors import DataError
-from llm_brain.optimize import StudyBudget
-from llm_brain.optimize.recorded import read_recorded
+from llm_brain.optimize import Study, StudyBudget, Trial
+from llm_brain.optimize.recorded import Recorded, read_recorded
 from llm_brain.optimize.report import write_study_page
+from llm_brain.optimize.report.lineage import versions
 from llm_brain.optimize.report.trials import trial_rows
 from tests.optimize.conftest import Build
 from tests.optimize.desk import CASES, KEY, desk, finished_desk, write_desk
@@ -106,6 +107,14 @@ def test_any_scores_have_a_place(build: Build, tmp_path: Path, scores: list[floa
     build(model=None, task=lambda _: next(told), races=False).run(StudyBudget(trials=6))
     text = write_study_page(tmp_path / "study.jsonl").read_text(encoding="utf-8")
     assert "nan" not in " ".join(re.findall(r'(?:d|cx|cy|x|y|width)="([^"]*)"', text))
+
+
+def test_a_text_that_was_merged_tells_all_that_it_was_made_from() -> None:
+    points = [("Yes.", ()), ("Yes!", (0,)), ("Yes, Sir.", (0,)), ("Yes, Sir!", (2, 1))]
+    trials = [Trial(number, "merge", None, {"p": text}, parents) for number, (text, parents) in enumerate(points)]
+    merged = versions(Recorded("desk", {"space": {"p": {"distribution": None}}}, Study(trials)))["p"][-1]
+    assert (merged.before, merged.beside) == (3, (2,))
+    assert [line.text for line in merged.lines] == ["Yes, Sir.", "Yes, Sir!"]
 
 
 def test_trials_at_a_lower_fidelity_are_not_set_beside_the_default(tmp_path: Path) -> None:
