@@ -7,6 +7,15 @@ from dataclasses import dataclass, fields
 from llm_brain.errors import DefinitionError
 
 
+class BudgetWarning(UserWarning):
+    """A budget will not last for what is planned.
+
+    Example:
+        >>> issubclass(BudgetWarning, UserWarning)
+        True
+    """
+
+
 @dataclass(frozen=True)
 class Spending:
     """What was spent.

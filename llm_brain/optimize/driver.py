@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from llm_brain.errors import WorkerDiedError
 from llm_brain.optimize.advice import Advisor
-from llm_brain.optimize.budget import Spending, StudyBudget
+from llm_brain.optimize.budget import BudgetWarning, Spending, StudyBudget
 from llm_brain.optimize.choosing import choose
 from llm_brain.optimize.effects import Effects, reading
 from llm_brain.optimize.executors.contract import Executor
@@ -299,7 +299,7 @@ class Driver:
         one = Spending(1, sum(first.fidelity for _ in first.outcomes), first.tokens, first.dollars, first.seconds)
         shortage = budget.shortage(one, done=1, planned=budget.trials)
         if shortage is not None:
-            warnings.warn(shortage, RuntimeWarning, stacklevel=2)
+            warnings.warn(shortage, BudgetWarning, stacklevel=2)
 
     # The end
 

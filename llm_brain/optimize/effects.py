@@ -69,8 +69,9 @@ class Effects:
         known = self.known(event, **about)
         if known is not None:
             return known
+        begun = time.perf_counter()
         with count_usage() as used:
-            told = ask()
+            told = {**ask(), "seconds": round(time.perf_counter() - begun, 6)}
         if used.tokens or used.dollars:
             told = {**told, "tokens": used.tokens, "dollars": used.dollars}
         return self.write(event, **about, **told)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -102,7 +103,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         task_parameters: Sequence[Parameters] | Parameters,
         result: Any,
         model: Any,
-        journal: Path | Store,
+        journal: str | Path | Store,
         selection: Sequence[Parameters] = (),
         proposers: Sequence[Proposer] = (),
         core: SamplerName = "tpe",
@@ -138,7 +139,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         asked = [] if self._advisor is None else [ModelProposer(self._advisor, proposes_cases=proposes_cases)]
         self._proposers: tuple[Proposer, ...] = (*asked, *proposers)
         _check_names(self._proposers)
-        self.journal = journal
+        self.journal = Path(journal) if isinstance(journal, str) else journal
         self._reputation = reputation
         self.study: Study[Hyperparameters] = Study(cases=cases)
 
@@ -184,7 +185,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         if not effects.store.events:
             reputation = {} if self._reputation is None else read_reputation(self._reputation)
             told = {name: [credit.trials, credit.ranks] for name, credit in reputation.items()}
-            effects.write("study", **described, reputation=told)
+            effects.write("study", **described, reputation=told, began=datetime.now(UTC).isoformat(timespec="seconds"))
         begun = effects.store.events[0]
         differing = [name for name in described if begun.get(name) != described[name]]
         if begun["event"] != "study" or differing:

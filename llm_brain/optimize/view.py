@@ -67,7 +67,7 @@ def to_optuna(journal: Path, storage: str | BaseStorage, *, name: str | None = N
     """
     recorded = read_recorded(journal)
     name = name or recorded.name
-    began = datetime.fromtimestamp(journal.stat().st_mtime) - timedelta(seconds=recorded.seconds)  # noqa: DTZ006 - as Optuna's
+    began = datetime.fromisoformat(recorded.begun["began"]).astimezone().replace(tzinfo=None)  # local and naive, as Optuna's
     optuna = _optuna()
     known = {study.study_name: study for study in optuna.get_all_study_summaries(storage)}
     if name in known:

@@ -23,6 +23,7 @@ from llm_brain.optimize import (
     StudyBudget,
     score_forecasts,
 )
+from llm_brain.optimize.budget import BudgetWarning
 from llm_brain.optimize.forecasts import forecasts_of
 from llm_brain.tracing import read_spans, record
 from tests.optimize.conftest import REFLECTION, Build, Knobs, Scripted, ScriptedModel, height, hill, trajectory
@@ -387,7 +388,7 @@ def test_a_budget_of_dollars_ends_the_study_and_the_trial_under_way_is_ended(bui
 
 
 def test_a_budget_that_will_not_last_is_told_after_the_first_trial(build: Build) -> None:
-    with pytest.warns(RuntimeWarning, match="lasts for about 3 of 20 trials"):
+    with pytest.warns(BudgetWarning, match="lasts for about 3 of 20 trials"):
         build(score=lambda _, result: Score(result, dollars=1.0)).run(StudyBudget(trials=20, dollars=3.0))
 
 
