@@ -8,7 +8,7 @@ among them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from llm_brain.errors import missing_dependency
 
@@ -59,7 +59,8 @@ def is_worse(candidate: Mapping[Unit, float], best: Mapping[Unit, float], *, loo
         from scipy.stats import wilcoxon
     except ImportError as error:
         raise missing_dependency("scipy", extra="optimize") from error
-    return bool(wilcoxon(differences, alternative="less").pvalue < LEVEL / looks)
+    found: Any = wilcoxon(differences, alternative="less")
+    return bool(found.pvalue < LEVEL / looks)
 
 
 def estimate(candidate: Mapping[Unit, float], best: Mapping[Unit, float]) -> float:
