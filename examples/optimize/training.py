@@ -38,7 +38,7 @@ from llm_brain.training import PairSet, Subject, TokenReader, Unlabelled, read_m
 
 MOOD = Path(__file__).parents[1] / "mood"
 EPOCHS: Final = 9
-LEARNED, ASIDE = 360, 40
+POOL, ASIDE = 400, 40
 RUBRICS: Final = (
     "Good things happened to happy customers. Unhappy ones were let down.",
     "Happy customers would come back, and unhappy ones would not.",
@@ -132,19 +132,19 @@ class School:
     Args:
         model: Who labels and judges.
         folder: Where the trainings are kept, each in a folder of its own.
+        pool: Messages without labels; the last ones are not learned from.
     """
 
-    def __init__(self, model: LanguageBackend, folder: Path) -> None:
+    def __init__(self, model: LanguageBackend, folder: Path, pool: Sequence[str]) -> None:
         self._model, self._folder = model, folder
-        pool = [line["message"] for line in read_messages(MOOD / "pool.jsonl", "message")][: LEARNED + ASIDE]
         reader = implemented(model)
         self._labels: MoodReader = implemented(
             Calibrated(ModelImplementation(model), dict(fit_calibration(typed(reader.mood), pool).priors))
         )
         subject = Subject.of(typed(self._labels.mood), None)
         self._pairs, self._aside = PairSet(subject.kind), PairSet(subject.kind)
-        Unlabelled(pool[:LEARNED]).gather(subject, self._pairs, _quietly)
-        Unlabelled(pool[LEARNED:]).gather(subject, self._aside, _quietly)
+        Unlabelled(pool[:-ASIDE]).gather(subject, self._pairs, _quietly)
+        Unlabelled(pool[-ASIDE:]).gather(subject, self._aside, _quietly)
         self._pairs.balance()
         self._tokens = TokenReader.from_folder(weights_folder())
 
@@ -226,7 +226,8 @@ def groups(name: str, rows: Sequence[dict[str, Any]], number: int) -> list[Group
 def optimiser(model: LanguageBackend, run: Path) -> LLMOptimizer[Group, Report, Knobs]:
     """Describe the study."""
     labelled = [row for name in ("dev", "gold") for row in read_messages(MOOD / f"{name}.jsonl", "message", "mood")]
-    school = School(model, run / "trainings")
+    pool = [line["message"] for line in read_messages(MOOD / "pool.jsonl", "message")]
+    school = School(model, run / "trainings", pool[:POOL])
     return LLMOptimizer(
         school.train,
         score=score,

@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 from rich.console import Console
@@ -33,7 +33,10 @@ from rich.rule import Rule
 from llm_brain import LLMBrainError, LLMOptimizer, llm_strategy, sampled, typed
 from llm_brain.backends import CachedBackend, LanguageBackend, resolve_model
 from llm_brain.optimize import Run, Score, Space, Study, StudyBudget, Trial, forecasts_of, score_forecasts
+from llm_brain.strategy import Implementation
 from llm_brain.strategy.texts import use_texts
+
+Model: TypeAlias = LanguageBackend | Implementation
 
 # The task, in three types. The optimiser is generic over them.
 
@@ -99,7 +102,7 @@ class Task:
         model: Who writes and who criticises.
     """
 
-    def __init__(self, model: LanguageBackend) -> None:
+    def __init__(self, model: Model) -> None:
         self._model = model
         self._critic: Critic = llm_strategy(model)(Critic)()
 
@@ -180,7 +183,7 @@ def score(assignment: Assignment, paragraph: Paragraph) -> Score:
     return Score(value, feedback="; ".join(filter(None, said)) or "all points are named, and the length is right")
 
 
-def optimiser(model: LanguageBackend, journal: Path) -> LLMOptimizer[Assignment, Paragraph, Style]:
+def optimiser(model: Model, journal: Path) -> LLMOptimizer[Assignment, Paragraph, Style]:
     """Describe the study."""
     return LLMOptimizer(
         Task(model),
@@ -217,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def study_writing(model: LanguageBackend, run: Path, trials: int, console: Console) -> Study[Style]:
+def study_writing(model: Model, run: Path, trials: int, console: Console) -> Study[Style]:
     """Run the study and tell of it."""
     begin = time.monotonic()
     console.print(f"{trials} ways of writing are tried, on {len(ASSIGNMENTS)} assignments. Scores are between 0 and 1.")
@@ -252,9 +255,13 @@ def show(trial: Trial[Style], console: Console) -> None:
         text = worst.exception if worst.result is None else worst.result["text"]
         console.print(f"  the worst: [italic]{escape(str(text))}[/]\n  [dim]{escape(worst.feedback)}[/]")
     if trial.reflection is not None:
-        console.print(f"  reflection: {escape(trial.reflection.evaluation)}")
-        console.print(f"  to change: {escape(trial.reflection.hyperparameter_suggestion)}")
-        console.print(f"  what cannot be changed yet: {escape(trial.reflection.hyperparameter_missing)}")
+        console.print(f"  reflection: {escape(_beginning(trial.reflection.evaluation))}")
+        console.print(f"  to change: {escape(_beginning(trial.reflection.hyperparameter_suggestion))}")
+        console.print(f"  what cannot be changed yet: {escape(_beginning(trial.reflection.hyperparameter_missing))}")
+
+
+def _beginning(text: str) -> str:
+    return re.split(r"(?<=[.!?])\s", text.strip())[0] or "nothing"
 
 
 def conclude(study: Study[Style], console: Console) -> None:
