@@ -14,6 +14,8 @@ The example stands here since the class's docstring is what the model is told of
 
 from __future__ import annotations
 
+from pydantic import BaseModel
+
 from llm_brain.optimize.models import (
     Hyperparameters,
     ImprovementProbability,
@@ -25,13 +27,58 @@ from llm_brain.optimize.models import (
     TaskReflection,
     TaskRun,
 )
-from llm_brain.strategy.declarations import sampled
+from llm_brain.strategy.declarations import examples, sampled
+
+
+class _Answering(BaseModel):
+    instruction: str
+    temperature: float
+
+
+# Two of them, and a small model reflects on the run instead of repeating the question; a large one is briefer.
+_REFLECTED = (
+    (
+        {
+            "task_run": TaskRun[str, str, _Answering](
+                task_parameters="a recipe for soup",
+                hyperparameters=_Answering(instruction="Write a recipe.", temperature=1.2),
+                return_value="Soup is a soup of soups, and soups.",
+                score=0.3,
+                score_feedback="no ingredient is named",
+            )
+        },
+        TaskReflection(
+            feedback="It names no ingredient and repeats one word.",
+            evaluation="Bad: nobody can cook from it.",
+            hyperparameter_suggestion="Lower the temperature, and ask for the ingredients in the instruction.",
+            hyperparameter_missing="The number of steps.",
+        ),
+    ),
+    (
+        {
+            "task_run": TaskRun[str, str, _Answering](
+                task_parameters="when the shop opens on Sundays",
+                hyperparameters=_Answering(instruction="Answer in one word.", temperature=0.2),
+                return_value="Ten.",
+                score=0.9,
+                score_feedback="right",
+            )
+        },
+        TaskReflection(
+            feedback="It is right and brief.",
+            evaluation="Good: only the minutes are missing.",
+            hyperparameter_suggestion="Keep the temperature, and ask for hours and minutes.",
+            hyperparameter_missing="Nothing.",
+        ),
+    ),
+)
 
 
 class OptimizerFunctions:
     """You tune the hyperparameters of a task to raise its score."""
 
     @sampled(0.7, top_p=0.9)  # greedy, a small model falls into loops
+    @examples(*_REFLECTED)
     def reflect_on_task_run(self, task_run: TaskRun[Parameters, Result, Hyperparameters]) -> TaskReflection:
         """Reflect on the run: what does its score say about its hyperparameters, and what should be tried instead?"""
         raise NotImplementedError
