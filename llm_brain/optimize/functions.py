@@ -22,6 +22,7 @@ from llm_brain.optimize.models import (
     LessonSummary,
     OptimizationInfo,
     OptimizationStep,
+    OptimizationStepWithCases,
     Parameters,
     Result,
     TaskReflection,
@@ -102,4 +103,15 @@ class OptimizerFunctions:
         self, optimization_info: OptimizationInfo[Parameters, Result, Hyperparameters]
     ) -> ImprovementProbability:
         """Tell how probable it is that the next trial scores higher than the best one so far. Be concise."""
+        raise NotImplementedError
+
+
+class CaseProposingFunctions(OptimizerFunctions):
+    """You tune the hyperparameters of a task to raise its score, and find out on what it should be tried."""
+
+    @sampled(0.7, top_p=0.9)
+    def suggest_next_optimization_step(
+        self, optimization_info: OptimizationInfo[Parameters, Result, Hyperparameters]
+    ) -> OptimizationStepWithCases[Parameters, Hyperparameters]:
+        """Suggest hyperparameters that may score higher than all trials so far, and new task parameters to run the task on."""
         raise NotImplementedError
