@@ -3,8 +3,8 @@
     python -m examples.optimize.training
 
 A language model reads customers' messages, and a small network learns from it to tell the happy ones. How fast should it learn?
-Should the model also judge the network's own answers, and by which words? Do the modulators of its synapses help? Each trial is
-two short trainings; most trials see a third of the epochs, and the best of them go on to all of them.
+Should the model also judge the network's own answers, and by which rubric? Do the modulators of its synapses help? Each trial is
+two short trainings; most trials see half of the epochs, and the best of them go on to all of them.
 
 The embedded model answers, which needs no key; `--model openai:MODEL` is the change for a stronger one. Its answers are kept: a
 second run asks nothing again, and a run that was stopped goes on.
@@ -37,8 +37,8 @@ from llm_brain.strategy.implementation import ModelImplementation
 from llm_brain.training import PairSet, Subject, TokenReader, Unlabelled, read_messages
 
 MOOD = Path(__file__).parents[1] / "mood"
-EPOCHS: Final = 9
-POOL, ASIDE = 400, 40
+EPOCHS: Final = 6
+POOL, ASIDE = 440, 40
 RUBRICS: Final = (
     "Good things happened to happy customers. Unhappy ones were let down.",
     "Happy customers would come back, and unhappy ones would not.",
@@ -55,19 +55,26 @@ class Pairs(BaseModel):
     objective: Literal["none"] = "none"
 
 
-class Rewards(BaseModel):
-    """The network's own answers are judged, and good ones made more likely."""
+class Judged(BaseModel):
+    """The model judges the network's own answers by a rubric."""
+
+    weight: float = Field(0.5, ge=0.1, le=8.0, description="How much its judgements count.", json_schema_extra={"log": True})
+    rubric: str = Field(
+        "Tell whether the customer is happy.", max_length=120, description="What the judge of the network's answers goes by."
+    )
+
+
+class Rewards(Judged):
+    """Answers of the network that are judged to be good are made more likely."""
 
     objective: Literal["rloo"] = "rloo"
-    weight: float = Field(0.5, ge=0.1, le=8.0, description="How much the judgements count.", json_schema_extra={"log": True})
     entropy_bonus: float = Field(0.01, ge=0.001, le=0.1, description="Keeps it from being sure.", json_schema_extra={"log": True})
 
 
-class Preferences(BaseModel):
-    """Of two of the network's own answers, the one that is judged better is preferred."""
+class Preferences(Judged):
+    """Of two answers of the network the one that is judged to be better is preferred."""
 
     objective: Literal["dpo"] = "dpo"
-    weight: float = Field(0.5, ge=0.1, le=8.0, description="How much the judgements count.", json_schema_extra={"log": True})
 
 
 class Modulated(BaseModel):
@@ -87,11 +94,8 @@ class Knobs(BaseModel):
     """The training of a small network that tells happy customers from unhappy ones."""
 
     learning_rate: float = Field(0.003, ge=0.0005, le=0.03, json_schema_extra={"log": True})
-    feedback: Rewards | Preferences | Pairs = Field(Rewards(), discriminator="objective")
+    feedback: Pairs | Rewards | Preferences = Field(Pairs(), discriminator="objective")
     synapses: Modulated | Unmodulated = Field(Modulated(), discriminator="modulators")
-    rubric: str = Field(
-        "Tell whether the customer is happy.", max_length=120, description="What the judge of the network's answers goes by."
-    )
 
 
 # What is measured: brains that were trained, on messages that a person has labelled.
@@ -152,9 +156,11 @@ class School:
         """Teach a brain as the hyperparameters say, and let it answer the messages of the case."""
         knobs, case = run.hyperparameters, run.task_parameters
         epochs = max(1, round(EPOCHS * run.fidelity))
-        feedback = knobs.feedback.model_dump(exclude={"weight"}) | {"feedback_weight": getattr(knobs.feedback, "weight", 0.0)}
-        if isinstance(knobs.feedback, Pairs):
-            del feedback["objective"]
+        feedback: dict[str, Any] = {"feedback_weight": 0.0}
+        judge = None
+        if not isinstance(knobs.feedback, Pairs):
+            judge = llm_strategy(self._model)(Judge)(knobs.feedback.rubric)
+            feedback = knobs.feedback.model_dump(exclude={"weight", "rubric"}) | {"feedback_weight": knobs.feedback.weight}
         if isinstance(knobs.synapses, Modulated):
             synapses: dict[str, Any] = {"eligibility_decay": (0.5, knobs.synapses.longest_trace)}
         else:
@@ -163,11 +169,11 @@ class School:
             self._labels.mood,
             self._pairs,
             folder=self._folder / f"{run.trial}-{run.seed}",
-            teacher=llm_strategy(self._model)(Judge)(knobs.rubric),
+            teacher=judge,
             held_out=self._aside,
             settings=TrainingSettings(
                 epochs=epochs,
-                batch_size=32,
+                batch_size=16,
                 learning_rate=knobs.learning_rate,
                 prompts=120,
                 validate_every=epochs,  # once: what is measured here are the messages below
@@ -205,13 +211,16 @@ class Rubrics:
     name = "rubrics"
 
     def propose(self, history: History[Knobs], *, seed: int) -> Iterable[Proposal]:
-        """Give them all; those that were tried are passed over."""
+        """Give those that were not tried."""
         del seed
         best = history.best
-        tried = {trial.hyperparameters.rubric for trial in history.trials}
+        if best is None:
+            return
+        tried = {trial.point.get("feedback[rloo].rubric") for trial in history.trials}
         for rubric in RUBRICS:
-            if best is not None and rubric not in tried:
-                yield Proposal({**best.point, "rubric": rubric}, parents=(best.number,), note="a rubric of ours")
+            if rubric not in tried:
+                changed = {"feedback.objective": "rloo", "feedback[rloo].rubric": rubric}
+                yield Proposal({**best.point, **changed}, parents=(best.number,), note="a rubric of ours")
 
 
 def groups(name: str, rows: Sequence[dict[str, Any]], number: int) -> list[Group]:
@@ -237,7 +246,7 @@ def optimiser(model: LanguageBackend, run: Path) -> LLMOptimizer[Group, Report, 
         model=model,
         proposers=[Rubrics()],
         journal=run / "study.jsonl",
-        fidelities=(1 / 3, 1),
+        fidelities=(1 / 2, 1),
         selection=groups("held out", labelled[1::2], 6),  # each of them by a training of its own, with another seed
     )
 
@@ -246,7 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study; an error of ours is one line, and Ctrl-C a clean stop."""
     parser = argparse.ArgumentParser(description="Tune the training of a brain.")
     parser.add_argument("--run", type=Path, default=Path("runs/optimize-training"), help="where everything is kept")
-    parser.add_argument("--trials", type=int, default=12, help="how many trials")
+    parser.add_argument("--trials", type=int, default=8, help="how many trials")
     parser.add_argument("--model", default="local", help="who labels, judges, suggests and reflects: openai:MODEL, ...")
     options = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
@@ -305,7 +314,7 @@ def show(trial: Trial[Knobs], console: Console) -> None:
     length = "all epochs" if trial.fidelity == 1 else f"{trial.fidelity:.0%} of them"
     console.print(f"[bold]{trial.number:>3}  {what:>6}[/]  {length:>10}  {trial.proposer:<9}  {escape(', '.join(changed))}")
     if trial.reflection is not None:
-        console.print(f"                [dim]{escape(trial.reflection.hyperparameter_suggestion)}[/]")
+        console.print(f"             [dim]the model says: {escape(trial.reflection.hyperparameter_suggestion)}[/]")
 
 
 if __name__ == "__main__":

@@ -92,6 +92,10 @@ UNSEEN: Final = [
     Assignment(topic="a walk in the rain", audience="tourists", points=["umbrella", "shoes"]),
     Assignment(topic="keeping a cat", audience="families", points=["food", "sleep"]),
     Assignment(topic="growing tomatoes", audience="neighbours", points=["water", "sun"]),
+    Assignment(topic="a train journey", audience="parents", points=["tickets", "window"]),
+    Assignment(topic="learning to swim", audience="adults", points=["water", "breathing"]),
+    Assignment(topic="a good night", audience="nurses", points=["sleep", "dark"]),
+    Assignment(topic="making tea", audience="guests", points=["leaves", "cup"]),
 ]
 
 

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from examples.optimize import training
-from examples.optimize.training import MOOD, RUBRICS, Group, Knobs, Pairs, Report, Rubrics, School, Unmodulated
+from examples.optimize.training import MOOD, RUBRICS, Group, Knobs, Pairs, Report, Rewards, Rubrics, School, Unmodulated
 from llm_brain.backends import resolve_model
 from llm_brain.optimize import History, Run, Space, Trial
 from llm_brain.training import read_messages
@@ -18,10 +18,9 @@ from llm_brain.training import read_messages
 
 def test_settings_of_a_choice_exist_only_where_it_was_made() -> None:
     point = Space(Knobs).point(Knobs(feedback=Pairs(), synapses=Unmodulated()))
-    assert set(point) == {"learning_rate", "feedback.objective", "synapses.modulators", "rubric"}
-    assert {"feedback[rloo].weight", "feedback[rloo].entropy_bonus", "synapses[on].longest_trace"} < set(
-        Space(Knobs).point(Knobs())
-    )
+    assert set(point) == {"learning_rate", "feedback.objective", "synapses.modulators"}
+    judged = Space(Knobs).point(Knobs(feedback=Rewards()))
+    assert {"feedback[rloo].weight", "feedback[rloo].rubric", "synapses[on].longest_trace"} < set(judged)
 
 
 def test_no_message_is_both_tuned_with_and_held_out() -> None:
@@ -34,10 +33,10 @@ def test_no_message_is_both_tuned_with_and_held_out() -> None:
 
 
 def test_a_rubric_that_was_tried_is_not_proposed_again() -> None:
-    knobs = Knobs(rubric=RUBRICS[0], learning_rate=0.01)
+    knobs = Knobs(feedback=Rewards(rubric=RUBRICS[0]), learning_rate=0.01)
     tried = Trial(0, "default", knobs, Space(Knobs).point(knobs), status="complete", score=0.6)
     proposals = list(Rubrics().propose(History(Space(Knobs), [tried]), seed=0))
-    assert [proposal.hyperparameters["rubric"] for proposal in proposals] == list(RUBRICS[1:])  # type: ignore[index]
+    assert [proposal.hyperparameters["feedback[rloo].rubric"] for proposal in proposals] == list(RUBRICS[1:])  # type: ignore[index]
     assert {proposal.hyperparameters["learning_rate"] for proposal in proposals} == {0.01}  # type: ignore[index]
 
 
