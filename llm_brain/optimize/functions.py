@@ -36,7 +36,8 @@ class _Answering(BaseModel):
     temperature: float
 
 
-# Two of them, and a small model reflects on the run instead of repeating the question; a large one is briefer.
+# With examples a small model reflects on the run instead of repeating the question. It also repeats their answers, so these are
+# such as would fit many tasks.
 _REFLECTED = (
     (
         {
@@ -49,26 +50,26 @@ _REFLECTED = (
             )
         },
         TaskReflection(
-            feedback="It names no ingredient and repeats one word.",
-            evaluation="Bad: nobody can cook from it.",
-            hyperparameter_suggestion="Lower the temperature, and ask for the ingredients in the instruction.",
-            hyperparameter_missing="The number of steps.",
+            feedback="It misses what was asked for, and repeats itself.",
+            evaluation="Bad: what has to be there is not there.",
+            hyperparameter_suggestion="Lower the temperature, and say in the instruction what has to be there.",
+            hyperparameter_missing="How long the answer should be.",
         ),
     ),
     (
         {
             "task_run": TaskRun[str, str, _Answering](
                 task_parameters="when the shop opens on Sundays",
-                hyperparameters=_Answering(instruction="Answer in one word.", temperature=0.2),
-                return_value="Ten.",
+                hyperparameters=_Answering(instruction="Answer with the hour.", temperature=0.2),
+                return_value="At ten.",
                 score=0.9,
-                score_feedback="right",
+                score_feedback="right, and brief",
             )
         },
         TaskReflection(
-            feedback="It is right and brief.",
-            evaluation="Good: only the minutes are missing.",
-            hyperparameter_suggestion="Keep the temperature, and ask for hours and minutes.",
+            feedback="It is what was asked for.",
+            evaluation="Good: little is missing.",
+            hyperparameter_suggestion="Keep most of the values, and change one of them a little.",
             hyperparameter_missing="Nothing.",
         ),
     ),
