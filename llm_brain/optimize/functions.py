@@ -42,23 +42,6 @@ _REFLECTED = (
     (
         {
             "task_run": TaskRun[str, str, _Answering](
-                task_parameters="a recipe for soup",
-                hyperparameters=_Answering(instruction="Write a recipe.", temperature=1.2),
-                return_value="Soup is a soup of soups, and soups.",
-                score=0.3,
-                score_feedback="no ingredient is named",
-            )
-        },
-        TaskReflection(
-            feedback="It misses what was asked for, and repeats itself.",
-            evaluation="Bad: what has to be there is not there.",
-            hyperparameter_suggestion="Lower the temperature, and say in the instruction what has to be there.",
-            hyperparameter_missing="How long the answer should be.",
-        ),
-    ),
-    (
-        {
-            "task_run": TaskRun[str, str, _Answering](
                 task_parameters="when the shop opens on Sundays",
                 hyperparameters=_Answering(instruction="Answer with the hour.", temperature=0.2),
                 return_value="At ten.",
@@ -71,6 +54,23 @@ _REFLECTED = (
             evaluation="Good: little is missing.",
             hyperparameter_suggestion="Keep most of the values, and change one of them a little.",
             hyperparameter_missing="Nothing.",
+        ),
+    ),
+    (
+        {
+            "task_run": TaskRun[str, str, _Answering](
+                task_parameters="a recipe for soup",
+                hyperparameters=_Answering(instruction="Write a recipe.", temperature=1.2),
+                return_value="Soup is a soup of soups, and soups.",
+                score=0.3,
+                score_feedback="no ingredient is named",
+            )
+        },
+        TaskReflection(
+            feedback="It misses what was asked for, and repeats itself.",
+            evaluation="Bad: what has to be there is not there.",
+            hyperparameter_suggestion="Lower the temperature, and say in the instruction what has to be there.",
+            hyperparameter_missing="How long the answer should be.",
         ),
     ),
 )
