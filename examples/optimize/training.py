@@ -58,9 +58,13 @@ class Pairs(BaseModel):
 class Judged(BaseModel):
     """The model judges the network's own answers by a rubric."""
 
-    weight: float = Field(0.5, ge=0.1, le=8.0, description="How much its judgements count.", json_schema_extra={"log": True})
+    weight: float = Field(
+        default=0.5, ge=0.1, le=8.0, description="How much its judgements count.", json_schema_extra={"log": True}
+    )
     rubric: str = Field(
-        "Tell whether the customer is happy.", max_length=120, description="What the judge of the network's answers goes by."
+        default="Tell whether the customer is happy.",
+        max_length=120,
+        description="What the judge of the network's answers goes by.",
     )
 
 
@@ -68,7 +72,9 @@ class Rewards(Judged):
     """Answers of the network that are judged to be good are made more likely."""
 
     objective: Literal["rloo"] = "rloo"
-    entropy_bonus: float = Field(0.01, ge=0.001, le=0.1, description="Keeps it from being sure.", json_schema_extra={"log": True})
+    entropy_bonus: float = Field(
+        default=0.01, ge=0.001, le=0.1, description="Keeps it from being sure.", json_schema_extra={"log": True}
+    )
 
 
 class Preferences(Judged):
@@ -81,7 +87,7 @@ class Modulated(BaseModel):
     """Dopamine and the others decide what the network's fast weights keep."""
 
     modulators: Literal["on"] = "on"
-    longest_trace: float = Field(0.9, ge=0.5, le=0.98, description="How long a synapse remembers what it has just seen.")
+    longest_trace: float = Field(default=0.9, ge=0.5, le=0.98, description="How long a synapse remembers what it has just seen.")
 
 
 class Unmodulated(BaseModel):
@@ -93,9 +99,9 @@ class Unmodulated(BaseModel):
 class Knobs(BaseModel):
     """The training of a small network that tells happy customers from unhappy ones."""
 
-    learning_rate: float = Field(0.003, ge=0.0005, le=0.03, json_schema_extra={"log": True})
-    feedback: Pairs | Rewards | Preferences = Field(Pairs(), discriminator="objective")
-    synapses: Modulated | Unmodulated = Field(Modulated(), discriminator="modulators")
+    learning_rate: float = Field(default=0.003, ge=0.0005, le=0.03, json_schema_extra={"log": True})
+    feedback: Pairs | Rewards | Preferences = Field(default=Pairs(), discriminator="objective")
+    synapses: Modulated | Unmodulated = Field(default=Modulated(), discriminator="modulators")
 
 
 # What is measured: brains that were trained, on messages that a person has labelled.

@@ -63,7 +63,9 @@ class AtOnce(BaseModel):
     """The writer is asked for the whole paragraph."""
 
     plan: Literal["at once"] = "at once"
-    instruction: str = Field("Write about {topic} for {audience}.", max_length=120, description="What the writer is told.")
+    instruction: str = Field(
+        default="Write about {topic} for {audience}.", max_length=120, description="What the writer is told."
+    )
 
 
 class PointByPoint(BaseModel):
@@ -71,15 +73,17 @@ class PointByPoint(BaseModel):
 
     plan: Literal["point by point"] = "point by point"
     instruction: str = Field(
-        "Write a sentence about {topic} and {point}.", max_length=120, description="What the writer is told for each sentence."
+        default="Write a sentence about {topic} and {point}.",
+        max_length=120,
+        description="What the writer is told for each sentence.",
     )
 
 
 class Style(BaseModel):
     """How a paragraph is written."""
 
-    way: AtOnce | PointByPoint = Field(AtOnce(), discriminator="plan")
-    temperature: float = Field(1.0, ge=0.1, le=1.2, description="How freely words are chosen.")
+    way: AtOnce | PointByPoint = Field(default=AtOnce(), discriminator="plan")
+    temperature: float = Field(default=1.0, ge=0.1, le=1.2, description="How freely words are chosen.")
 
 
 FEWEST, MOST = 12, 45

@@ -45,6 +45,7 @@ _REFLECTED = (
                 task_parameters="when the shop opens on Sundays",
                 hyperparameters=_Answering(instruction="Answer with the hour.", temperature=0.2),
                 return_value="At ten.",
+                exception=None,
                 score=0.9,
                 score_feedback="right, and brief",
             )
@@ -62,6 +63,7 @@ _REFLECTED = (
                 task_parameters="a recipe for soup",
                 hyperparameters=_Answering(instruction="Write a recipe.", temperature=1.2),
                 return_value="Soup is a soup of soups, and soups.",
+                exception=None,
                 score=0.3,
                 score_feedback="no ingredient is named",
             )
