@@ -16,7 +16,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -261,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study; an error of ours is one line, and Ctrl-C a clean stop."""
     parser = argparse.ArgumentParser(description="Tune the training of a brain.")
     parser.add_argument("--run", type=Path, default=Path("runs/optimize-training"), help="where everything is kept")
-    parser.add_argument("--trials", type=int, default=8, help="how many trials")
+    parser.add_argument("--trials", type=int, default=12, help="how many trials")
     parser.add_argument("--model", default="local", help="who labels, judges, suggests and reflects: openai:MODEL, ...")
     options = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
@@ -309,18 +309,22 @@ def tune(run: Path, trials: int, model: str, console: Console) -> Study[Knobs]:
 
 def show(trial: Trial[Knobs], console: Console) -> None:
     """Print a trial as a line: its score, who proposed it, and how it differs from the default."""
-    space = Space(Knobs)
-    usual = space.point(space.default)
     changed = [
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in trial.point.items()
-        if usual.get(name) != value
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in _changes(trial.point).items()
     ]
     what = "failed" if trial.score is None else f"{trial.score:.3f}"
     length = "all epochs" if trial.fidelity == 1 else f"{trial.fidelity:.0%} of them"
     console.print(f"[bold]{trial.number:>3}  {what:>6}[/]  {length:>10}  {trial.proposer:<9}  {escape(', '.join(changed))}")
     if trial.reflection is not None:
         console.print(f"             [dim]the model says: {escape(trial.reflection.hyperparameter_suggestion)}[/]")
+
+
+def _changes(point: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what differs from the default: choices, and what is not as it is by default where these choices were made."""
+    space = Space(Knobs)
+    chosen = {part.name: point[part.name] for part in space.parts if part.models is not None and part.name in point}
+    usual = {**space.point(space.values(chosen)), **{name: space.point(space.default)[name] for name in chosen}}
+    return {name: value for name, value in point.items() if value != usual[name]}
 
 
 if __name__ == "__main__":

@@ -41,11 +41,12 @@ def test_a_rubric_that_was_tried_is_not_proposed_again() -> None:
 
 
 def test_a_trial_is_shown_by_what_it_changes() -> None:
-    knobs = Knobs(learning_rate=0.01)
+    knobs = Knobs(learning_rate=0.01, feedback=Rewards(weight=2.0))
     shown = io.StringIO()
-    trial = Trial(3, "core", knobs, Space(Knobs).point(knobs), fidelity=1 / 3, status="complete", score=0.6)
+    trial = Trial(3, "core", knobs, Space(Knobs).point(knobs), fidelity=0.5, status="complete", score=0.6)
     training.show(trial, Console(file=shown, width=120))
-    assert shown.getvalue().split() == ["3", "0.600", "33%", "of", "them", "core", "learning_rate", "0.01"]
+    said = "3 0.600 50% of them core learning_rate 0.01, feedback.objective rloo, feedback[rloo].weight 2"
+    assert " ".join(shown.getvalue().split()) == said
 
 
 @pytest.mark.slow
