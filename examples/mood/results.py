@@ -165,7 +165,7 @@ def write_page(
                 ]
                 for trial in study.trials
             ],
-            note=f"Verdict: {study.verdict}. The model that reflects and forecasts is small: it is fluent rather than wise. "
+            note=f"Verdict: {study.verdict} The model that reflects and forecasts is small: it is fluent rather than wise. "
             "A stronger one is one changed line.",
         )
     )

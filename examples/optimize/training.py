@@ -295,7 +295,7 @@ def tune(run: Path, trials: int, model: str, console: Console) -> Study[Knobs]:
     if study.verdict is None or study.best is None:
         console.print("the default could not be run: there is nothing to compare with")
         return study
-    console.print(f"\nOn messages that nothing was chosen by: {study.verdict}.")
+    console.print(f"\nOn messages that nothing was chosen by: {study.verdict}")
     console.print(f"Train with: {escape(study.best.hyperparameters.model_dump_json(indent=2))}")
     for trial in study.trials:
         if trial.checked:

@@ -286,7 +286,7 @@ def conclude(study: Study[Style], console: Console) -> None:
             f"of {forecasts.base_rate:.0%} alone has {forecasts.base_brier:.3f} (lower is better)"
         )
     console.print(Rule("the verdict", align="left"))
-    console.print(f"On {len(UNSEEN)} assignments that no proposer has read: {study.verdict}.")
+    console.print(f"On {len(UNSEEN)} assignments that no proposer has read: {study.verdict}")
     if study.best is not None:
         console.print(escape(study.best.hyperparameters.model_dump_json(indent=2)))
 

@@ -107,7 +107,7 @@ class Verdict:
         >>> Verdict(0, 3, 0.1, -0.1, 0.3, 0.95, 10, True).trial
         0
         >>> print(Verdict(3, 3, 0.1, 0.05, 0.15, 0.95, 10, True))
-        trial 3 is better than the default: by 0.1 (95% interval: 0.05 to 0.15, of 10 pairs of fresh runs)
+        Trial 3 is better than the default by 0.1 (95% interval 0.05 to 0.15, 10 pairs of fresh runs).
     """
 
     trial: int
@@ -120,16 +120,9 @@ class Verdict:
     is_fresh: bool
 
     def __str__(self) -> str:
-        if self.candidate == 0:
-            return "the default stays: no other trial is complete"
-        runs = f"{self.pairs} pair{'s' * (self.pairs != 1)} of {'fresh runs' if self.is_fresh else 'the runs it was chosen by'}"
-        if self.low is None or self.high is None:
-            how = "nothing tells whether that is luck" if self.trial else "which is no gain"
-            return f"trial {self.candidate} against the default: {self.gain:+.3g} in {runs}, and {how}"
-        interval = f"({self.confidence:.0%} interval: {self.low:.3g} to {self.high:.3g}, of {runs})"
-        if self.trial:
-            return f"trial {self.candidate} is better than the default: by {self.gain:.3g} {interval}"
-        return f"the default stays: the best other trial, {self.candidate}, has a gain of {self.gain:.3g} {interval}"
+        from llm_brain.optimize.telling import verdict_words  # which needs this class
+
+        return verdict_words(self)
 
 
 @dataclass

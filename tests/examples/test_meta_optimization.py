@@ -76,7 +76,7 @@ def test_a_study_tells_of_trials_reflections_forecasts_cases_lessons_and_the_ver
         "forecast: better than all before with 50%",
         "Points have to be asked for. (trials 1)",
         "4 forecasts: a Brier score of 0.250",
-        f"On {len(UNSEEN)} assignments that no proposer has read: trial",
+        f"On {len(UNSEEN)} assignments that no proposer has read: Trial",
         "is better than the default",
     ):
         assert said in told
