@@ -39,7 +39,7 @@ from llm_brain import LLMBrainError, LLMOptimizer, Student, TrainingSettings, ca
 from llm_brain._atomic import write_atomically
 from llm_brain.backends import CachedBackend, LanguageBackend, LocalBackend, TracedBackend, resolve_model
 from llm_brain.errors import ModelNameError
-from llm_brain.optimize import Study
+from llm_brain.optimize import Run, Study, StudyBudget
 from llm_brain.strategy import Implementation
 from llm_brain.tracing import WandbRun, names, span
 from llm_brain.training import Callback, Cascade, Taught, TokenReader, read_messages
@@ -111,21 +111,19 @@ def run_demo(run: Path, trials: int, console: Console) -> Summary:
     return summary
 
 
-def tune(
-    school: School, model: TracedBackend, *, run: Path, trials: int, display: Display
-) -> tuple[Study[Any, Any, Any], Taught]:
+def tune(school: School, model: TracedBackend, *, run: Path, trials: int, display: Display) -> tuple[Study[Knobs], Taught]:
     """Let the optimiser try trainings, and the language model reflect on each; return the best of them, too."""
     epochs = TrainingSettings().epochs
 
-    def task(knobs: Knobs, number: int) -> TrialResult:
-        shown = display.training(f"trial {number}: training the brain", epochs)
-        taught = school.teach(knobs, run / "trials" / str(number), shown)
+    def task(this: Run[str, Knobs]) -> TrialResult:
+        shown = display.training(f"trial {this.trial}: training the brain", epochs)
+        taught = school.teach(this.hyperparameters, run / "trials" / str(this.trial), shown)
         rewards = [epoch["reward"] for epoch in taught.history if "reward" in epoch]
         return TrialResult(validation_score=taught.score, epochs=len(taught.history), reward=rewards[-1] if rewards else 0.0)
 
     optimizer = LLMOptimizer(
         task,
-        score=lambda result: result.validation_score,
+        score=lambda _, result: result.validation_score,
         hyperparameters=Knobs,
         task_parameters="train a small network to tell whether a customer is happy or unhappy",
         result=TrialResult,
@@ -133,12 +131,12 @@ def tune(
         journal=run / "study.jsonl",
     )
     tick = display.stage("trials, with a reflection on each", trials)
-    study = optimizer.run(trials, on_trial=lambda _: tick())
+    study = optimizer.run(StudyBudget(trials=trials), on_trial=lambda _: tick())
     if study.best is None:
         message = f"no trial of the study in {run / 'study.jsonl'} gave a score: its exceptions stand there"
         raise LLMBrainError(message)
     best = study.best
-    return study, school.teach(best.run.hyperparameters, run / "trials" / str(best.number), Callback())
+    return study, school.teach(best.hyperparameters, run / "trials" / str(best.number), Callback())
 
 
 def answer_gold(

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from examples.mood.interface import MOODS, Mood, MoodReader
+from examples.mood.school import Knobs
 from llm_brain._atomic import write_atomically
 from llm_brain.optimize import Study
 from llm_brain.tracing import ConfusionMatrix, Curve, Prose, Table, write_report
@@ -130,7 +131,7 @@ def write_page(
     summary: Summary,
     *,
     pairs: PairSet,
-    study: Study[Any, Any, Any],
+    study: Study[Knobs],
     answers: dict[str, list[Mood]],
     gold: Sequence[dict[str, Any]],
     run: Path,
@@ -147,23 +148,25 @@ def write_page(
         Table("Figures", ["figure", "value"], [[name, _shown(value)] for name, value in asdict(summary).items()]),
     ]
     for trial in study.trials:
-        if trial.run.return_value is not None:
+        if trial.status == "complete":
             sections.extend(_trial_curves(trial.number, run))
     sections.append(
         Table(
             "Trials",
-            ["trial", "proposed by", "hyperparameters", "validation score", "reflection"],
+            ["trial", "proposed by", "hyperparameters", "better than all before?", "validation score", "reflection"],
             [
                 [
                     trial.number,
                     trial.proposer,
-                    ", ".join(f"{name} {value:.4g}" for name, value in trial.run.hyperparameters.model_dump().items()),
-                    trial.run.score if trial.run.score is not None else trial.run.exception,
+                    ", ".join(f"{name} {value:.4g}" for name, value in trial.hyperparameters.model_dump().items()),
+                    f"forecast: {trial.forecast.probability:.0%}" if trial.forecast else "",
+                    trial.score if trial.score is not None else trial.outcomes[0].exception,
                     trial.reflection.hyperparameter_suggestion if trial.reflection else "none",
                 ]
                 for trial in study.trials
             ],
-            note="The model that reflects is small: it is fluent rather than wise. A stronger one is one changed line.",
+            note=f"Verdict: {study.verdict} The model that reflects and forecasts is small: it is fluent rather than wise. "
+            "A stronger one is one changed line.",
         )
     )
     for name, given in answers.items():

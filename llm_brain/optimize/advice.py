@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from llm_brain.optimize.functions import OptimizerFunctions
+from llm_brain.optimize.functions import CaseProposingFunctions, OptimizerFunctions
 from llm_brain.optimize.models import (
     ImprovementProbability,
     Lesson,
@@ -36,6 +36,7 @@ class Advisor:
         parameters: The type of the task's parameters.
         result: The type of its results.
         hyperparameters: The hyperparameters' model.
+        proposes_cases: Whether it is asked for task parameters, too; otherwise it may give some.
 
     Example:
         >>> from pydantic import BaseModel, Field
@@ -49,8 +50,9 @@ class Advisor:
         (0.25, 'a hill')
     """
 
-    def __init__(self, model: Any, parameters: Any, result: Any, hyperparameters: Any) -> None:
-        self._functions = llm_strategy(model)(OptimizerFunctions)()
+    def __init__(self, model: Any, parameters: Any, result: Any, hyperparameters: Any, *, proposes_cases: bool = False) -> None:
+        asked: type[OptimizerFunctions] = CaseProposingFunctions if proposes_cases else OptimizerFunctions
+        self._functions: OptimizerFunctions = llm_strategy(model)(asked)()
         types = (parameters, result, hyperparameters)
         generic: tuple[Any, ...] = (TaskRun, TaskInfo, OptimizationInfo)
         # Types that are only known at run time mean nothing to a type checker.

@@ -18,7 +18,7 @@ from llm_brain.optimize.plan import MOST_CASES, Plan, as_json
 from llm_brain.optimize.proposers.arbitration import CORE, shares, silenced, turn
 from llm_brain.optimize.proposers.contract import History, Proposal, Proposer
 from llm_brain.optimize.proposers.credit import Credit
-from llm_brain.optimize.proposers.veto import is_hopeless
+from llm_brain.optimize.proposers.veto import is_hopeless, is_repeated
 from llm_brain.optimize.seeds import seed_for
 from llm_brain.optimize.study import Trial
 from llm_brain.strategy.words import explain
@@ -110,7 +110,7 @@ def _checked(
     else:
         seen = [as_json(case) for case in history.cases]
         new = [case for place, case in enumerate(cases) if case not in seen and case not in cases[:place]]
-        if space.key(values) in tried:
+        if space.key(values) in tried or (vetoes and is_repeated(history, point)):
             reasons.append("it was tried before")
         elif vetoes and is_hopeless(history, point):
             reasons.append("its neighbours are among the worst")

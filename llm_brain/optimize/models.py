@@ -104,6 +104,16 @@ class OptimizationStep(BaseModel, Generic[Parameters, Hyperparameters]):
     )
 
 
+class OptimizationStepWithCases(OptimizationStep[Parameters, Hyperparameters], Generic[Parameters, Hyperparameters]):
+    """What to try next, and what to try it on."""
+
+    task_parameters_suggestions: list[Parameters] = Field(
+        description="Further task parameters to run the task on, different from those of earlier runs.",
+        min_length=1,
+        max_length=2,
+    )
+
+
 class ImprovementProbability(BaseModel):
     """A forecast of the next trial."""
 

@@ -16,11 +16,13 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel, TypeAdapter
 
 from llm_brain.backends.layers.usage import count_usage
-from llm_brain.errors import LLMBrainError
+from llm_brain.errors import ArgumentError, BackendError, LLMBrainError
 from llm_brain.optimize.hyperparameters import Hyperparameters
 from llm_brain.optimize.space import Space
 
 LONGEST_EXCEPTION: Final = 500
+ABOUT_A_REPLY: Final = frozenset({"validation", "length", "empty", "refusal", "content_filter", "too_large"})
+"""The kinds of a model's failures that another prompt may mend."""
 
 Parameters = TypeVar("Parameters")
 Result = TypeVar("Result")
@@ -153,7 +155,8 @@ class Objective(Generic[Parameters, Result]):
 
         Raises:
             LLMBrainError: The task raised one: a spent budget, a full disk, a refused key. It says nothing about the
-                hyperparameters, and the study can be gone on with later.
+                hyperparameters, and the study can be gone on with later. Replies that cannot be used and wrong arguments do
+                say something: the run has failed.
         """
         begun = time.perf_counter()
         feedback, dollars, value, kept, exception = "", 0.0, None, None, None
@@ -168,9 +171,9 @@ class Objective(Generic[Parameters, Result]):
                     message = f"the score is {score.value}, and no finite number"
                     raise ValueError(message)  # noqa: TRY301 - as any other failure of the task
                 value = float(score.value)
-            except LLMBrainError:
-                raise
-            except Exception as error:  # noqa: BLE001 - hyperparameters that break the task are a result of the trial
+            except Exception as error:
+                if isinstance(error, LLMBrainError) and not _tells_of_hyperparameters(error):
+                    raise
                 exception = f"{type(error).__name__}: {error}"[:LONGEST_EXCEPTION]
         seconds = round(time.perf_counter() - begun, 6)
         return Outcome(work.case, work.replicate, value, feedback, kept, exception, seconds, used.tokens, dollars + used.dollars)
@@ -191,3 +194,7 @@ class Objective(Generic[Parameters, Result]):
     def _space(self) -> Space[Any]:
         assert self.hyperparameters is not None  # noqa: S101 - for the type checkers
         return Space(self.hyperparameters)
+
+
+def _tells_of_hyperparameters(error: LLMBrainError) -> bool:
+    return isinstance(error, ArgumentError) or (isinstance(error, BackendError) and error.kind in ABOUT_A_REPLY)

@@ -135,7 +135,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         )
         self._executor: Executor = executor or InlineExecutor()
         self._core = CoreProposer(core)
-        self._advisor = None if model is None else Advisor(model, type(cases[0]), result, values)
+        self._advisor = None if model is None else Advisor(model, type(cases[0]), result, values, proposes_cases=proposes_cases)
         asked = [] if self._advisor is None else [ModelProposer(self._advisor, proposes_cases=proposes_cases)]
         self._proposers: tuple[Proposer, ...] = (*asked, *proposers)
         _check_names(self._proposers)

@@ -106,6 +106,8 @@ class Verdict:
     Example:
         >>> Verdict(0, 3, 0.1, -0.1, 0.3, 0.95, 10, True).trial
         0
+        >>> print(Verdict(3, 3, 0.1, 0.05, 0.15, 0.95, 10, True))
+        Trial 3 is better than the default by 0.1 (95% interval 0.05 to 0.15, 10 pairs of fresh runs).
     """
 
     trial: int
@@ -116,6 +118,11 @@ class Verdict:
     confidence: float
     pairs: int
     is_fresh: bool
+
+    def __str__(self) -> str:
+        from llm_brain.optimize.telling import verdict_words  # which needs this class
+
+        return verdict_words(self)
 
 
 @dataclass

@@ -76,7 +76,8 @@ def verdict_words(verdict: Verdict | None) -> str:
         interval = f"{number(verdict.low)} to {number(verdict.high)}"
         sure = f"{verdict.confidence:.0%} interval {interval}, {_pairs(verdict.pairs)} of {runs}"
     if verdict.trial:
-        return f"Trial {verdict.trial} is better than the default by {number(verdict.gain)} ({sure})."
+        better = "scored higher" if verdict.low is None else "is better"  # one pair may be luck
+        return f"Trial {verdict.trial} {better} than the default by {number(verdict.gain)} ({sure})."
     other = f"The best other trial, number {verdict.candidate}, differs from it by {signed(verdict.gain)} ({sure})."
     return f"Nothing was shown to be better than the default. {other}"
 

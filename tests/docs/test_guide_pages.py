@@ -27,6 +27,7 @@ PAGES = [
     "teaching.md",
     "executors.md",
     "optimize-report.md",
+    "optimize.md",
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""What is not worth a trial: a point whose neighbours all did badly."""
+"""What is not worth a trial: a point whose neighbours all did badly, and one that was tried with other digits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,33 @@ LEAST_TRIALS: Final = 8
 WORST: Final = 1 / 3
 NEAR: Final = 0.25
 """How far apart neighbours are at most, as a share of a side of the space, in the mean over the knobs."""
+
+ALIKE: Final = 0.0005
+"""How far apart, as a share of a side, numbers are told apart."""
+
+
+def is_repeated(history: History[Any], point: Mapping[str, Any]) -> bool:
+    """Tell whether a point was tried already, but for digits that do not matter: a language model rounds what it repeats.
+
+    Args:
+        history: What was tried.
+        point: What is proposed.
+
+    Example:
+        >>> from pydantic import BaseModel, Field
+        >>> from llm_brain.optimize.space import Space
+        >>> from llm_brain.optimize.study import Trial
+        >>> class Knobs(BaseModel):
+        ...     rate: float = Field(0.5, ge=0.0, le=1.0)
+        >>> history = History(Space(Knobs), [Trial(0, "core", None, {"rate": 0.123456})])
+        >>> is_repeated(history, {"rate": 0.1235}), is_repeated(history, {"rate": 0.2})
+        (True, False)
+    """
+    scaled = scales(history.space)
+    return any(
+        trial.point.keys() == point.keys() and all(_alike(scaled.get(name), point[name], trial.point[name]) for name in point)
+        for trial in history.trials
+    )
 
 
 def is_hopeless(history: History[Any], point: Mapping[str, Any]) -> bool:
@@ -58,3 +85,9 @@ def _apart(scale: Scale, one: Any, other: Any) -> float:
     if scale.is_choice:
         return float(one != other)
     return abs(scale.unit(one) - scale.unit(other))
+
+
+def _alike(scale: Scale | None, one: Any, other: Any) -> bool:
+    if scale is None or not isinstance(other, float):
+        return bool(one == other)
+    return abs(scale.unit(one) - scale.unit(other)) <= ALIKE
