@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -51,6 +52,7 @@ again = hill
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "hill.py").write_text(HILL.replace("{pause}", "0"))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "hill", raising=False)  # another test's
     return tmp_path
 
 
