@@ -59,7 +59,7 @@ def test_a_study_comes_to_the_same_trials_as_inline_though_a_node_is_killed(clus
             (tmp_path / "reached").touch()
             if run.trial >= 5:
                 time.sleep(600)
-        return -abs(run.hyperparameters.rate - 0.3) - run.task_parameters / 100 + run.seed / 2**40
+        return float(-abs(run.hyperparameters.rate - 0.3) - run.task_parameters / 100 + run.seed / 2**40)
 
     def study(name: str, executor: Any) -> tuple[Any, Any]:
         def lose_the_node(trial: Any) -> None:
