@@ -25,7 +25,7 @@ from llm_brain.optimize.study import Trial
 from llm_brain.strategy.decorator import llm_strategy
 
 SHOWN_BEST, SHOWN_WORST, SHOWN_LAST = 2, 1, 2
-MOST_LESSONS: Final = 12
+MOST_LESSONS: Final = 8
 
 
 class Advisor:

@@ -29,6 +29,15 @@ ROUNDS: Final = 4
 LONGEST_REASON: Final = 200
 
 
+class ProposalWarning(UserWarning):
+    """Nobody has anything left to propose.
+
+    Example:
+        >>> issubclass(ProposalWarning, UserWarning)
+        True
+    """
+
+
 def choose(
     plan: Plan,
     history: History[Any],

@@ -19,7 +19,7 @@ from typing import Any, Final
 from llm_brain.errors import WorkerDiedError
 from llm_brain.optimize.advice import Advisor
 from llm_brain.optimize.budget import BudgetWarning, Spending, StudyBudget
-from llm_brain.optimize.choosing import choose
+from llm_brain.optimize.choosing import ProposalWarning, choose
 from llm_brain.optimize.effects import Effects, reading
 from llm_brain.optimize.executors.contract import Executor
 from llm_brain.optimize.fidelity import promotion
@@ -86,6 +86,7 @@ class Driver:
         self._checks: dict[Need, Outcome] = {}
         self._pending: dict[Future[Outcome], tuple[str, Need]] = {}
         self._lessons: list[list[Lesson]] = []
+        self._is_exhausted = False
         self.study: Study[Any] = Study(cases=self._cases)
 
     def run(self, budget: StudyBudget, on_trial: Callable[[Trial[Any]], object]) -> Study[Any]:
@@ -133,6 +134,11 @@ class Driver:
         told = self.effects.once("proposed", lambda: self._proposed(number, history), trial=number)
         with reading():
             if told["proposer"] is None:
+                why = f": {told['refused'][-1]}" if told["refused"] else ""
+                message = f"the study ends after {number} trials, as nobody proposes anything new that can be used{why}"
+                if not self._is_exhausted:
+                    warnings.warn(message, ProposalWarning, stacklevel=2)
+                self._is_exhausted = True
                 return False
             trial = self._trial(number, told)
             self._cases.extend(self.plan.case_type.validate_python(case) for case in told.get("cases", ()))

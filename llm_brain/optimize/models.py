@@ -66,14 +66,14 @@ class TaskInfo(BaseModel, Generic[Parameters, Result, Hyperparameters]):
 class Lesson(BaseModel):
     """Something that was learned from several trials."""
 
-    text: str = Field(description="What was learned, for somebody who sees none of the trials.", max_length=240)
+    text: str = Field(description="What was learned, for somebody who sees none of the trials.", max_length=160)
     trials: list[int] = Field(description="The numbers of the trials that show it.", min_length=1, max_length=8)
 
 
 class LessonSummary(BaseModel):
     """All that is worth being kept of the trials so far."""
 
-    lessons: list[Lesson] = Field(description="What was learned, the most useful first.", max_length=12)
+    lessons: list[Lesson] = Field(description="What was learned, the most useful first.", max_length=8)
 
 
 class OptimizationInfo(BaseModel, Generic[Parameters, Result, Hyperparameters]):

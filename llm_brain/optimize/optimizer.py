@@ -139,6 +139,9 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         asked = [] if self._advisor is None else [ModelProposer(self._advisor, proposes_cases=proposes_cases)]
         self._proposers: tuple[Proposer, ...] = (*asked, *proposers)
         _check_names(self._proposers)
+        if not self._plan.space.knobs and not self._proposers:
+            message = f"{values.__name__} has texts alone, and nobody rewrites them: give a model, or proposers"
+            raise DefinitionError(message)
         self.journal = Path(journal) if isinstance(journal, str) else journal
         self._reputation = reputation
         self.study: Study[Hyperparameters] = Study(cases=cases)

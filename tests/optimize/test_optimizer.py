@@ -24,6 +24,7 @@ from llm_brain.optimize import (
     score_forecasts,
 )
 from llm_brain.optimize.budget import BudgetWarning
+from llm_brain.optimize.choosing import ProposalWarning
 from llm_brain.optimize.forecasts import forecasts_of
 from llm_brain.tracing import read_spans, record
 from tests.optimize.conftest import REFLECTION, Build, Knobs, Scripted, ScriptedModel, height, hill, trajectory
@@ -248,7 +249,8 @@ def test_a_study_ends_when_all_points_are_tried_and_none_is_tried_twice(build: B
         flag: bool = False
         size: Literal[1, 2, 3] = 1
 
-    study = build(task=lambda run: float(run.hyperparameters.size), hyperparameters=Small, model=None).run(trials(8))
+    with pytest.warns(ProposalWarning, match="after 6 trials"):
+        study = build(task=lambda run: float(run.hyperparameters.size), hyperparameters=Small, model=None).run(trials(8))
     points = Counter(repr(trial.hyperparameters) for trial in study.trials)
     assert len(study.trials) == len(points) == 6
 
@@ -279,6 +281,10 @@ def test_a_model_without_anything_to_tune_is_refused(build: Build) -> None:
         build(hyperparameters=Fixed)
 
 
+class Wording(BaseModel):
+    prompt: str = "Say yes."
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -288,6 +294,7 @@ def test_a_model_without_anything_to_tune_is_refused(build: Build) -> None:
         ({"parallel": 0}, "`parallel` is at least 1"),
         ({"fidelities": (0.5, 0.2, 1.0)}, "rise"),
         ({"fidelities": (0.5,)}, "rise"),
+        ({"hyperparameters": Wording, "model": None}, "nobody rewrites them"),
         ({"core": "magic"}, "no sampler 'magic'"),
         ({"proposers": [Scripted(name="core")]}, "a name of its own"),
         ({"proposers": [Scripted(), Scripted()]}, "a name of its own"),
