@@ -1,0 +1,50 @@
+"""Our optimiser in the benchmark: its core alone, with scripted proposers, and with the embedded model."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from benchmarks.optimize.obfuscated import obfuscated
+from benchmarks.optimize.plan import split_of
+from benchmarks.optimize.problems import Problem
+from benchmarks.optimize.rows import Row
+from benchmarks.optimize.scripted import Scripted
+from llm_brain.optimize import LLMOptimizer, StudyBudget
+
+
+def ours(problem: Problem, row: Row, seed: int, trials: int, loss: Callable[[BaseModel], float]) -> None:
+    """Run a study; every run of its task is one trial.
+
+    Args:
+        problem: What is optimised.
+        row: Which of ours.
+        seed: Of the run.
+        trials: How many.
+        loss: What is seen of a point. A trial that races or reruns anything would call it more often than once.
+    """
+    model: type[BaseModel] = problem.hyperparameters
+    back: Callable[[Any], BaseModel] = lambda values: values  # noqa: E731 - one of two
+    if row.is_obfuscated:
+        model, back = obfuscated(model)
+    scripted = row.proposer not in (None, "embedded")
+    drawn = int.from_bytes(hashlib.sha256(f"{problem.name} {seed}".encode()).digest()[:4]) % 2**31
+    with tempfile.TemporaryDirectory() as folder:
+        optimizer: LLMOptimizer[Any, Any, Any] = LLMOptimizer(
+            lambda run: loss(back(run.hyperparameters)),
+            score=lambda _, found: -found,
+            hyperparameters=model,
+            task_parameters="the task" if row.is_obfuscated else f"{problem.title}: {problem.metric}",
+            result=float,
+            model="local" if row.proposer == "embedded" else None,
+            proposers=[Scripted(str(row.proposer), problem, split_of(seed))] if scripted else [],
+            journal=Path(folder) / "study.jsonl",
+            seed=drawn,
+            **({"core": row.core} if row.core else {}),
+        )
+        optimizer.run(StudyBudget(trials=trials))

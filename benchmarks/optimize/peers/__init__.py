@@ -1,0 +1,1 @@
+"""Other optimisers, behind one contract: asked for points, and told their losses."""

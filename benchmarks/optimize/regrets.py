@@ -1,0 +1,109 @@
+"""Regret, and how sure a difference is.
+
+regret(t) = (loss of the best point of t trials - best known loss) / (loss of the default - best known loss)
+
+It is 1 for the default, which everybody runs first, and 0 for the best point that the reference search knows. "Best point" is
+always by the loss that is seen; of the hidden loss it can be above 1, and is cut at 2 then.
+
+Rows are compared in pairs of the same problem and seed, which have the same data. The differences of a seed are averaged over the
+problems, and the interval is Student's t over seeds: it tells of other seeds on these problems. A second interval draws problems
+and seeds anew (a bootstrap of both): it tells of other problems like these.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from benchmarks.optimize.plan import split_of
+from benchmarks.optimize.references import reference
+
+Run = Mapping[str, Any]
+Kind = Literal["hidden", "seen"]
+MOST = 2.0
+DRAWS = 4000
+
+
+class Difference(NamedTuple):
+    """A mean difference with its intervals: over seeds, and over problems and seeds."""
+
+    mean: float
+    low: float
+    high: float
+    wide_low: float
+    wide_high: float
+    seeds: int
+    problems: int
+
+
+def regret(run: Run, trials: int, kind: Kind = "hidden") -> float:
+    """Give the regret of a run after so many trials."""
+    default, best = reference(run["problem"], split_of(run["seed"]))[kind]
+    reached = [point for point in run["curve"] if point[0] < trials][-1]
+    return min((reached[1 if kind == "seen" else 2] - best) / (default - best), MOST)
+
+
+def table(runs: Iterable[Run], trials: int, kind: Kind = "hidden") -> dict[str, dict[tuple[str, int], float]]:
+    """Give the regrets by row, and by problem and seed; of runs that were as long."""
+    found: dict[str, dict[tuple[str, int], float]] = {}
+    for run in runs:
+        if run["trials"] >= trials:
+            found.setdefault(run["row"], {})[run["problem"], run["seed"]] = regret(run, trials, kind)
+    return found
+
+
+def mean(cells: Mapping[tuple[str, int], float]) -> tuple[float, float]:
+    """Give the mean over problems and seeds, and half its 95% interval over seeds."""
+    by_seed = seed_means(cells)
+    return statistics.mean(by_seed), half(by_seed)
+
+
+def difference(ones: Mapping[tuple[str, int], float], others: Mapping[tuple[str, int], float]) -> Difference | None:
+    """Compare two rows on the pairs that both have; None where that is less than two seeds."""
+    pairs = {key: ones[key] - others[key] for key in ones if key in others}
+    by_seed = seed_means(pairs)
+    if len(by_seed) < 2:
+        return None
+    middle, width = statistics.mean(by_seed), half(by_seed)
+    problems, seeds = (sorted({key[place] for key in pairs}) for place in (0, 1))
+    whole = np.array([[pairs.get((problem, seed), np.nan) for seed in seeds] for problem in problems])
+    random = np.random.default_rng(0)
+    drawn = [
+        np.nanmean(
+            whole[np.ix_(random.integers(len(problems), size=len(problems)), random.integers(len(seeds), size=len(seeds)))]
+        )
+        for _ in range(DRAWS)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Difference(middle, middle - width, middle + width, float(low), float(high), len(seeds), len(problems))
+
+
+def seed_means(cells: Mapping[tuple[str, int], float]) -> list[float]:
+    """Average over the problems, for each seed that has all of them."""
+    problems = {problem for problem, _ in cells}
+    by_seed: dict[int, list[float]] = {}
+    for (_, seed), value in cells.items():
+        by_seed.setdefault(seed, []).append(value)
+    return [statistics.mean(values) for _, values in sorted(by_seed.items()) if len(values) == len(problems)]
+
+
+def half(values: Sequence[float]) -> float:
+    """Give half of the 95% interval of a mean, by Student's t; nothing is known from one value."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return math.inf
+    return float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def largest_share(cells: Mapping[tuple[str, int], float]) -> tuple[str, float]:
+    """Tell which problem carries most of a row's regret, and how much of it."""
+    sums: dict[str, float] = {}
+    for (problem, _), value in cells.items():
+        sums[problem] = sums.get(problem, 0.0) + max(value, 0.0)
+    name = max(sums, key=lambda problem: sums[problem])
+    return name, sums[name] / max(sum(sums.values()), 1e-12)

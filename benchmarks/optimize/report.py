@@ -1,0 +1,176 @@
+"""What is told of the runs: tables for the terminal and the page, and the plots."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from benchmarks import reports
+from benchmarks.optimize.plan import SETS
+from benchmarks.optimize.problems import PROBLEMS
+from benchmarks.optimize.regrets import Difference, Kind, difference, largest_share, mean, regret, table
+from benchmarks.optimize.rows import REFERENCE, ROWS
+from benchmarks.optimize.spaces import knobs_of
+
+Run = Mapping[str, Any]
+PICTURE = reports.ROOT / "docs" / "pictures" / "optimize.svg"
+AT = (20, 40, 80)
+PRIMARY = 40
+HEADS = ("", "seeds", "20 trials", "**40 trials**", "80 trials", "seen, 40 trials", "beside {}, 40 trials", "ms a trial")
+CLAIMS = (
+    ("ours_misleading", "misleading proposals cost less than .03", "below", 0.03),
+    ("ours_weak", "weak proposals cost less than .03", "below", 0.03),
+    ("ours_random", "random valid proposals cost less than .03", "below", 0.03),
+    ("ours_strong", "strong proposals help", "below", 0.0),
+)
+NONE = ""
+
+
+def terminal(runs: Sequence[Run], beside: str) -> Table:
+    """Make the table for a terminal."""
+    heads = [head.format(beside).replace("*", "") for head in HEADS]
+    return reports.terminal_table(heads, [(None, cells) for cells in rows(runs, beside)], "mean regret on the hidden test")
+
+
+def rows(runs: Sequence[Run], beside: str) -> list[list[str]]:
+    """Give the cells of every row that was run."""
+    hidden = {trials: table(runs, trials) for trials in AT}
+    seen = table(runs, PRIMARY, "seen")
+    found = []
+    for name, row in ROWS.items():
+        mine = [run for run in runs if run["row"] == name]
+        if not mine:
+            continue
+        cells = [_mean(hidden[trials].get(name)) for trials in AT]
+        against = None if name == beside else _difference(hidden[PRIMARY], name, beside)
+        found.append([
+            row.title,
+            str(len({run["seed"] for run in mine})),
+            *cells,
+            _mean(seen.get(name)),
+            NONE if against is None else f"{against.mean:+.3f} [{against.low:+.3f}, {against.high:+.3f}]",
+            f"{1000 * statistics.median(run['overhead'] for run in mine):.3g}",
+        ])  # fmt: skip
+    return found
+
+
+def _mean(cells: Mapping[tuple[str, int], float] | None) -> str:
+    if not cells:
+        return NONE
+    middle, width = mean(cells)
+    return f"{middle:.3f}" + (f" ± {width:.3f}" if np.isfinite(width) else "")
+
+
+def _difference(cells: Mapping[str, Mapping[tuple[str, int], float]], one: str, other: str) -> Difference | None:
+    return difference(cells[one], cells[other]) if one in cells and other in cells else None
+
+
+def write(choosing: Sequence[Run], confirming: Sequence[Run]) -> None:
+    """Write the page's tables and the plots."""
+    page = reports.PAGES / "optimize.md"
+    told = {
+        "problems": problems([*choosing, *confirming]),
+        "results": results(choosing, REFERENCE),
+        "confirmation": results(confirming, REFERENCE) if confirming else "Not run yet.",
+        "claims": claims(choosing, confirming),
+        "by problem": by_problem(choosing),
+    }
+    page.write_text(reports.fill(page.read_text(encoding="utf-8"), told), encoding="utf-8")
+    draw(choosing)
+    for path in (page, PICTURE):
+        print(f"wrote {path.relative_to(reports.ROOT)}")
+
+
+def results(runs: Sequence[Run], beside: str) -> str:
+    return reports.page_table([head.format(ROWS[beside].title) for head in HEADS], rows(runs, beside))
+
+
+def problems(runs: Sequence[Run]) -> str:
+    """Tell of the problems."""
+    cells = []
+    for kind, names in SETS.items():
+        for name in names:
+            problem, knobs = PROBLEMS[name], knobs_of(PROBLEMS[name].hyperparameters)
+            taken = [1000 * run["evaluation"] for run in runs if run["problem"] == name]
+            cells.append([
+                problem.title,
+                "reported" if kind == "reported" else "to build on",
+                str(len(knobs)),
+                str(sum(bool(knob.choices) for knob in knobs)),
+                str(sum(knob.parent is not None for knob in knobs)),
+                problem.metric,
+                f"{statistics.median(taken):.2g}" if taken else NONE,
+            ])  # fmt: skip
+    return reports.page_table(("", "used", "knobs", "choices", "conditional", "loss", "ms"), cells)
+
+
+def claims(choosing: Sequence[Run], confirming: Sequence[Run]) -> str:
+    """Say of each claim that was set beforehand whether its interval holds it."""
+    cells = []
+    for name, claim, _, bar in CLAIMS:
+        told = []
+        for runs in (choosing, confirming):
+            found = _difference(table(runs, PRIMARY), name, REFERENCE)
+            told += [NONE, NONE] if found is None else [
+                f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", "yes" if found.high < bar else "**no**"
+            ]  # fmt: skip
+        cells.append([claim, *told])
+    return reports.page_table(
+        ("beside the core alone, 40 trials", "measured", "holds", "fresh seeds", "holds"), cells, numbers=False
+    )
+
+
+def by_problem(runs: Sequence[Run]) -> str:
+    """Give the mean regret of every row on every problem, and the problem that carries most of a row's."""
+    hidden = table(runs, PRIMARY)
+    names = [name for name in PROBLEMS if any(name == run["problem"] for run in runs)]
+    cells = []
+    for row in ROWS:
+        if row in hidden:
+            parts = [[value for (problem, _), value in hidden[row].items() if problem == name] for name in names]
+            share = largest_share(hidden[row])
+            cells.append(
+                [ROWS[row].title, *(f"{statistics.mean(part):.2f}" if part else NONE for part in parts), f"{share[1]:.0%}"]
+            )
+    return reports.page_table(("", *names, "largest share"), cells)
+
+
+def curve(runs: Iterable[Run], trials: int, kind: Kind) -> list[float]:
+    """Give the mean regret after each number of trials."""
+    asked = list(runs)
+    return [statistics.mean(regret(run, at, kind) for run in asked) for at in range(1, trials + 1)]
+
+
+def draw(runs: Sequence[Run]) -> None:
+    """Plot the mean regret over the trials: the other optimisers, and ours."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    mpl.rcParams |= {"svg.hashsalt": "optimize", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
+    figure, places = plt.subplots(1, 2, figsize=(12, 4.5), sharey=True)
+    colours = plt.get_cmap("tab10").colors
+    kinds = (("others, and our core", lambda row: row.kind != "ours" or row.name == REFERENCE),
+             ("ours", lambda row: row.kind == "ours" or row.name == "random"))  # fmt: skip
+    for place, (title, wanted) in zip(places, kinds, strict=True):
+        number = 0
+        for name, row in ROWS.items():
+            mine = [run for run in runs if run["row"] == name]
+            if not mine or not wanted(row):
+                continue
+            told = curve(mine, min(run["trials"] for run in mine), "hidden")
+            colour = "black" if name == REFERENCE else "grey" if name == "random" else colours[number % 10]
+            number += name not in (REFERENCE, "random")
+            place.plot(range(1, len(told) + 1), told, color=colour, label=row.title, linewidth=2 if name == REFERENCE else 1,
+                       linestyle="--" if number > 10 else "-")  # fmt: skip
+        place.set(title=title, xlabel="trials", ylabel="mean regret on the hidden test", ylim=(0, 1))
+        place.legend(frameon=False)
+    figure.tight_layout()
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PICTURE, metadata={"Date": None})
+    plt.close(figure)
