@@ -55,11 +55,12 @@ ROWS = {
     row.name: row
     for row in (
         Row("random", "random search", "optuna"),
-        Row("tpe", "Optuna, TPE", "optuna"),
-        Row("tpe_group", "Optuna, TPE, multivariate and grouped", "optuna"),
+        Row("tpe", "Optuna, TPE", "optuna"),  # multivariate, as is the default of Optuna 5
+        Row("tpe_univariate", "Optuna, TPE, univariate", "optuna"),
+        Row("tpe_group", "Optuna, TPE, grouped", "optuna"),
         Row("tpe_early", "Optuna, TPE after 5 random points", "optuna"),
-        Row("tpe_group_early", "Optuna, multivariate TPE after 5 random points", "optuna"),
-        Row("sobol_tpe", "10 of Sobol's points, then multivariate TPE", "optuna"),
+        Row("tpe_group_early", "Optuna, grouped TPE after 5 random points", "optuna"),
+        Row("sobol_tpe", "10 of Sobol's points, then grouped TPE", "optuna"),
         Row("gp", "Optuna, GP", "optuna", seeds=10, trials=40),
         Row("cmaes", "Optuna, CMA-ES", "elsewhere"),
         Row("smac", "SMAC3", "elsewhere", seeds=5, trials=40),

@@ -92,6 +92,10 @@ def tpe(_: Sequence[Knob], seed: int, __: Values) -> Any:
     return optuna.samplers.TPESampler(seed=seed)
 
 
+def tpe_univariate(_: Sequence[Knob], seed: int, __: Values) -> Any:
+    return optuna.samplers.TPESampler(seed=seed, multivariate=False)
+
+
 def tpe_group(_: Sequence[Knob], seed: int, __: Values) -> Any:
     return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
 
