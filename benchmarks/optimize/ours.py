@@ -15,7 +15,14 @@ from benchmarks.optimize.plan import split_of
 from benchmarks.optimize.problems import Problem
 from benchmarks.optimize.rows import Row
 from benchmarks.optimize.scripted import Scripted
+from llm_brain.backends import CachedBackend, LocalBackend
+from llm_brain.backends.embedded import weights_folder
 from llm_brain.optimize import LLMOptimizer, StudyBudget
+from llm_brain.optimize.advice import Advisor, ModelProposer
+from llm_brain.optimize.proposers.contract import Proposer
+
+ANSWERS = Path(__file__).parent / ".answers"
+"""What the embedded model answered, so that no answer is paid for twice."""
 
 
 def ours(problem: Problem, row: Row, seed: int, trials: int, loss: Callable[[BaseModel], float]) -> None:
@@ -32,19 +39,30 @@ def ours(problem: Problem, row: Row, seed: int, trials: int, loss: Callable[[Bas
     back: Callable[[Any], BaseModel] = lambda values: values  # noqa: E731 - one of two
     if row.is_obfuscated:
         model, back = obfuscated(model)
-    scripted = row.proposer not in (None, "embedded")
+    asked = "the task" if row.is_obfuscated else f"{problem.title}: {problem.metric}, as low as possible"
     drawn = int.from_bytes(hashlib.sha256(f"{problem.name} {seed}".encode()).digest()[:4]) % 2**31
     with tempfile.TemporaryDirectory() as folder:
         optimizer: LLMOptimizer[Any, Any, Any] = LLMOptimizer(
             lambda run: loss(back(run.hyperparameters)),
             score=lambda _, found: -found,
             hyperparameters=model,
-            task_parameters="the task" if row.is_obfuscated else f"{problem.title}: {problem.metric}",
+            task_parameters=asked,
             result=float,
-            model="local" if row.proposer == "embedded" else None,
-            proposers=[Scripted(str(row.proposer), problem, split_of(seed))] if scripted else [],
+            model=None,  # it suggests, and is not asked for reflections and forecasts: these take four times as long
+            proposers=proposers(problem, row, seed, model),
             journal=Path(folder) / "study.jsonl",
             seed=drawn,
             **({"core": row.core} if row.core else {}),
         )
         optimizer.run(StudyBudget(trials=trials))
+
+
+def proposers(problem: Problem, row: Row, seed: int, model: type[BaseModel]) -> list[Proposer]:
+    """Give whom a row has beside its core."""
+    if row.proposer is None:
+        return []
+    if row.proposer == "embedded":
+        ANSWERS.mkdir(exist_ok=True)
+        backend = CachedBackend(LocalBackend(weights_folder()), ANSWERS / f"{problem.name}.sqlite")
+        return [ModelProposer(Advisor(backend, str, float, model))]
+    return [Scripted(row.proposer, problem, split_of(seed))]

@@ -44,6 +44,6 @@ def units(problems: Iterable[str], rows: Iterable[str], seeds: int, trials: int,
                     yield Unit(problem, name, seed + CONFIRMING * fresh, min(trials, row.trials))
 
 
-def settings(_: Unit) -> dict[str, Any]:
-    """Tell what a run's outcome depends on beside its unit: a kept run is used again only where this is the same."""
-    return {"problems": 1}
+def settings(row: str) -> dict[str, Any]:
+    """Tell what a row's runs depend on beside their units: a kept run is used again only where this is the same."""
+    return {"problems": 2, **({"engine": 1} if ROWS[row].kind == "ours" else {})}

@@ -2,8 +2,10 @@
 
 regret(t) = (loss of the best point of t trials - best known loss) / (loss of the default - best known loss)
 
-It is 1 for the default, which everybody runs first, and 0 for the best point that the reference search knows. "Best point" is
-always by the loss that is seen; of the hidden loss it can be above 1, and is cut at 2 then.
+It is 1 for the default, which everybody runs first, and 0 for the best that is known: the optimum of a function, or the lowest
+loss that the reference search or any run of any row has found on that split of the data. It is computed anew from the losses that
+the runs keep whenever something is told, so that no row is below 0, and a better run makes the others' regrets larger. "Best
+point" is always by the loss that is seen; of the hidden loss regret can be above 1, and is cut at 1.5 then.
 
 Rows are compared in pairs of the same problem and seed, which have the same data. The differences of a seed are averaged over the
 problems, and the interval is Student's t over seeds: it tells of other seeds on these problems. A second interval draws problems
@@ -20,11 +22,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from benchmarks.optimize.plan import split_of
-from benchmarks.optimize.references import reference
+from benchmarks.optimize.references import references
 
 Run = Mapping[str, Any]
 Kind = Literal["hidden", "seen"]
-MOST = 2.0
+KINDS: Mapping[Kind, int] = {"seen": 1, "hidden": 2}
+"""Where a point of a curve has them."""
+MOST = 1.5
 DRAWS = 4000
 
 
@@ -40,20 +44,41 @@ class Difference(NamedTuple):
     problems: int
 
 
-def regret(run: Run, trials: int, kind: Kind = "hidden") -> float:
-    """Give the regret of a run after so many trials."""
-    default, best = reference(run["problem"], split_of(run["seed"]))[kind]
-    reached = [point for point in run["curve"] if point[0] < trials][-1]
-    return min((reached[1 if kind == "seen" else 2] - best) / (default - best), MOST)
+class Known:
+    """The default's loss, and the lowest one that is known, of every split of every problem.
+
+    Args:
+        runs: All there are.
+        searched: What the reference search knows, by problem and split as in `references`; by default its file.
+    """
+
+    def __init__(self, runs: Iterable[Run], searched: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        known = references() if searched is None else searched
+        self._best: dict[tuple[str, Kind], float] = {(cell, kind): found[kind] for cell, found in known.items() for kind in KINDS}
+        self._default: dict[tuple[str, Kind], float] = {}
+        for run in runs:
+            for kind, place in KINDS.items():
+                cell = (_cell(run), kind)
+                self._default[cell] = run["curve"][0][place]
+                self._best[cell] = min(self._best.get(cell, math.inf), *(point[place] for point in run["curve"]))
+
+    def regret(self, run: Run, trials: int, kind: Kind = "hidden") -> float:
+        """Give the regret of a run after so many trials."""
+        default, best = self._default[_cell(run), kind], self._best[_cell(run), kind]
+        reached = [point for point in run["curve"] if point[0] < trials][-1][KINDS[kind]]
+        return min((reached - best) / (default - best), MOST) if default > best else 0.0
+
+    def table(self, runs: Iterable[Run], trials: int, kind: Kind = "hidden") -> dict[str, dict[tuple[str, int], float]]:
+        """Give the regrets by row, and by problem and seed; of runs that were as long."""
+        found: dict[str, dict[tuple[str, int], float]] = {}
+        for run in runs:
+            if run["trials"] >= trials:
+                found.setdefault(run["row"], {})[run["problem"], run["seed"]] = self.regret(run, trials, kind)
+        return found
 
 
-def table(runs: Iterable[Run], trials: int, kind: Kind = "hidden") -> dict[str, dict[tuple[str, int], float]]:
-    """Give the regrets by row, and by problem and seed; of runs that were as long."""
-    found: dict[str, dict[tuple[str, int], float]] = {}
-    for run in runs:
-        if run["trials"] >= trials:
-            found.setdefault(run["row"], {})[run["problem"], run["seed"]] = regret(run, trials, kind)
-    return found
+def _cell(run: Run) -> str:
+    return f"{run['problem']} {split_of(run['seed'])}"
 
 
 def mean(cells: Mapping[tuple[str, int], float]) -> tuple[float, float]:

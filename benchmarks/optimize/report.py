@@ -12,8 +12,8 @@ from rich.table import Table
 from benchmarks import reports
 from benchmarks.optimize.plan import SETS
 from benchmarks.optimize.problems import PROBLEMS
-from benchmarks.optimize.regrets import Difference, Kind, difference, largest_share, mean, regret, table
-from benchmarks.optimize.rows import REFERENCE, ROWS
+from benchmarks.optimize.regrets import Difference, Kind, Known, difference, largest_share, mean
+from benchmarks.optimize.rows import REFERENCE, ROWS, SEEDS
 from benchmarks.optimize.spaces import knobs_of
 
 Run = Mapping[str, Any]
@@ -30,16 +30,17 @@ CLAIMS = (
 NONE = ""
 
 
-def terminal(runs: Sequence[Run], beside: str) -> Table:
+def terminal(runs: Sequence[Run], beside: str, known: Known) -> Table:
     """Make the table for a terminal."""
     heads = [head.format(beside).replace("*", "") for head in HEADS]
-    return reports.terminal_table(heads, [(None, cells) for cells in rows(runs, beside)], "mean regret on the hidden test")
+    return reports.terminal_table(heads, [(None, cells) for cells in rows(runs, beside, known)], "mean regret on the hidden test")
 
 
-def rows(runs: Sequence[Run], beside: str) -> list[list[str]]:
+def rows(runs: Sequence[Run], beside: str, known: Known) -> list[list[str]]:
     """Give the cells of every row that was run."""
-    hidden = {trials: table(runs, trials) for trials in AT}
-    seen = table(runs, PRIMARY, "seen")
+    hidden = {trials: known.table(runs, trials) for trials in AT}
+    seen = known.table(runs, PRIMARY, "seen")
+    whole = {run["problem"] for run in runs}
     found = []
     for name, row in ROWS.items():
         mine = [run for run in runs if run["row"] == name]
@@ -47,9 +48,10 @@ def rows(runs: Sequence[Run], beside: str) -> list[list[str]]:
             continue
         cells = [_mean(hidden[trials].get(name)) for trials in AT]
         against = None if name == beside else _difference(hidden[PRIMARY], name, beside)
+        problems = len({run["problem"] for run in mine})
         found.append([
             row.title,
-            str(len({run["seed"] for run in mine})),
+            str(len({run["seed"] for run in mine})) + (f" ({problems} problems)" if problems < len(whole) else ""),
             *cells,
             _mean(seen.get(name)),
             NONE if against is None else f"{against.mean:+.3f} [{against.low:+.3f}, {against.high:+.3f}]",
@@ -69,24 +71,32 @@ def _difference(cells: Mapping[str, Mapping[tuple[str, int], float]], one: str, 
     return difference(cells[one], cells[other]) if one in cells and other in cells else None
 
 
-def write(choosing: Sequence[Run], confirming: Sequence[Run]) -> None:
+def write(choosing: Sequence[Run], confirming: Sequence[Run], known: Known) -> None:
     """Write the page's tables and the plots."""
     page = reports.PAGES / "optimize.md"
     told = {
         "problems": problems([*choosing, *confirming]),
-        "results": results(choosing, REFERENCE),
-        "confirmation": results(confirming, REFERENCE) if confirming else "Not run yet.",
-        "claims": claims(choosing, confirming),
-        "by problem": by_problem(choosing),
+        "results": results(choosing, REFERENCE, known),
+        "confirmation": results(confirming, REFERENCE, known),
+        "claims": claims(choosing, confirming, known),
+        "by problem": by_problem(choosing, known),
     }
     page.write_text(reports.fill(page.read_text(encoding="utf-8"), told), encoding="utf-8")
-    draw(choosing)
+    draw(choosing, known)
     for path in (page, PICTURE):
         print(f"wrote {path.relative_to(reports.ROOT)}")
 
 
-def results(runs: Sequence[Run], beside: str) -> str:
-    return reports.page_table([head.format(ROWS[beside].title) for head in HEADS], rows(runs, beside))
+def results(runs: Sequence[Run], beside: str, known: Known) -> str:
+    """Give the table of all rows, and say which seeds there are."""
+    if not runs:
+        return "Not run yet."
+    seeds = sorted({run["seed"] for run in runs})
+    lead = f"Seeds {seeds[0]} to {seeds[-1]}"
+    if len(seeds) < SEEDS:
+        lead += f": {len(seeds)} of the {SEEDS} that are planned. What a row lacks it has not been run on yet"
+    table = reports.page_table([head.format(ROWS[beside].title) for head in HEADS], rows(runs, beside, known))
+    return f"{lead}.\n\n{table}"
 
 
 def problems(runs: Sequence[Run]) -> str:
@@ -108,13 +118,13 @@ def problems(runs: Sequence[Run]) -> str:
     return reports.page_table(("", "used", "knobs", "choices", "conditional", "loss", "ms"), cells)
 
 
-def claims(choosing: Sequence[Run], confirming: Sequence[Run]) -> str:
+def claims(choosing: Sequence[Run], confirming: Sequence[Run], known: Known) -> str:
     """Say of each claim that was set beforehand whether its interval holds it."""
     cells = []
     for name, claim, _, bar in CLAIMS:
         told = []
         for runs in (choosing, confirming):
-            found = _difference(table(runs, PRIMARY), name, REFERENCE)
+            found = _difference(known.table(runs, PRIMARY), name, REFERENCE)
             told += [NONE, NONE] if found is None else [
                 f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", "yes" if found.high < bar else "**no**"
             ]  # fmt: skip
@@ -124,9 +134,9 @@ def claims(choosing: Sequence[Run], confirming: Sequence[Run]) -> str:
     )
 
 
-def by_problem(runs: Sequence[Run]) -> str:
+def by_problem(runs: Sequence[Run], known: Known) -> str:
     """Give the mean regret of every row on every problem, and the problem that carries most of a row's."""
-    hidden = table(runs, PRIMARY)
+    hidden = known.table(runs, PRIMARY)
     names = [name for name in PROBLEMS if any(name == run["problem"] for run in runs)]
     cells = []
     for row in ROWS:
@@ -139,13 +149,13 @@ def by_problem(runs: Sequence[Run]) -> str:
     return reports.page_table(("", *names, "largest share"), cells)
 
 
-def curve(runs: Iterable[Run], trials: int, kind: Kind) -> list[float]:
+def curve(runs: Iterable[Run], trials: int, kind: Kind, known: Known) -> list[float]:
     """Give the mean regret after each number of trials."""
     asked = list(runs)
-    return [statistics.mean(regret(run, at, kind) for run in asked) for at in range(1, trials + 1)]
+    return [statistics.mean(known.regret(run, at, kind) for run in asked) for at in range(1, trials + 1)]
 
 
-def draw(runs: Sequence[Run]) -> None:
+def draw(runs: Sequence[Run], known: Known) -> None:
     """Plot the mean regret over the trials: the other optimisers, and ours."""
     import matplotlib as mpl
 
@@ -163,7 +173,7 @@ def draw(runs: Sequence[Run]) -> None:
             mine = [run for run in runs if run["row"] == name]
             if not mine or not wanted(row):
                 continue
-            told = curve(mine, min(run["trials"] for run in mine), "hidden")
+            told = curve(mine, min(run["trials"] for run in mine), "hidden", known)
             colour = "black" if name == REFERENCE else "grey" if name == "random" else colours[number % 10]
             number += name not in (REFERENCE, "random")
             place.plot(range(1, len(told) + 1), told, color=colour, label=row.title, linewidth=2 if name == REFERENCE else 1,

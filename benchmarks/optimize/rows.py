@@ -29,6 +29,7 @@ class Row:
         trials: How many trials it gets at most.
         proposer: Whom ours has beside its core: one of `scripted.py`, or "embedded" for the embedded model.
         is_obfuscated: Whether names and ranges tell nothing.
+        core: Our core's sampler; None: the one that it has by default.
     """
 
     name: str
@@ -62,10 +63,11 @@ ROWS = {
         Row("tpe_group_early", "Optuna, grouped TPE after 5 random points", "optuna"),
         Row("sobol_tpe", "10 of Sobol's points, then grouped TPE", "optuna"),
         Row("gp", "Optuna, GP", "optuna", seeds=10, trials=40),
-        Row("cmaes", "Optuna, CMA-ES", "elsewhere"),
+        Row("cmaes", "Optuna, CMA-ES", "optuna"),
         Row("smac", "SMAC3", "elsewhere", seeds=5, trials=40),
         Row("hebo", "HEBO", "elsewhere", seeds=2, trials=40),
         Row("core", "ours, the core alone", "ours"),
+        Row("core_cmaes", "ours, the core alone, CMA-ES", "ours", core="cmaes"),
         Row("ours_random", "ours, random valid proposals", "ours", proposer="random"),
         Row("ours_weak", "ours, weak proposals", "ours", proposer="weak"),
         Row("ours_medium", "ours, medium proposals", "ours", proposer="medium"),

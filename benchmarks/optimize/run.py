@@ -13,8 +13,9 @@ beside it. Differences are in pairs, of the same problem and seed. Seeds 0 to 19
 is run again on seeds 100 to 119, which have other data.
 
 Everybody runs the default first. Each finished run is written at once, to `benchmarks/results/optimize.jsonl`: an interrupted
-benchmark goes on where it was, and nothing is run twice. SMAC3, HEBO and CMA-ES are in environments of their own in
-`benchmarks/optimize/.environments`, which the first run makes.
+benchmark goes on where it was with the same command, and nothing is run twice. SMAC3 and HEBO are in environments of their own in
+`benchmarks/optimize/.environments`, which the first run makes; what the embedded model answered is kept in
+`benchmarks/optimize/.answers`.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from benchmarks.environments import make_environments
-from benchmarks.optimize import plan, report
+from benchmarks.optimize import plan, references, report
 from benchmarks.optimize.problems import PROBLEMS
+from benchmarks.optimize.regrets import Known
 from benchmarks.optimize.rows import REFERENCE, ROWS, SEEDS, TRIALS
 from benchmarks.optimize.store import Store
 from benchmarks.optimize.worker import begin, work
@@ -47,17 +49,23 @@ def main() -> None:
         make_environments(environment for name in asked.rows if (environment := ROWS[name].environment) is not None)
         os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         with ProcessPoolExecutor(asked.processes, multiprocessing.get_context("spawn"), begin) as pool:
+            references.complete(pool, ((unit.problem, plan.split_of(unit.seed)) for unit in units))
             work_off(pool, units, store)
     done = [run for unit in units if (run := store.finished(unit)) is not None]
+    if not done:
+        message = "nothing of this has been run yet"
+        raise SystemExit(message)
+    known = Known(store.current)
     present = {run["row"] for run in done}
-    beside = asked.beside if asked.beside in present else next(iter(name for name in ROWS if name in present), REFERENCE)
-    Console(width=max(Console().width, 150)).print(report.terminal(done, beside))
+    beside = asked.beside if asked.beside in present else next(name for name in ROWS if name in present)
+    Console(width=max(Console().width, 150)).print(report.terminal(done, beside, known))
     is_whole = set(asked.problems) == set(plan.SETS["reported"]) and set(asked.rows) == set(ROWS)
     if asked.report or (not asked.quick and is_whole):
-        reported = [run for run in store.runs.values() if run["problem"] in plan.SETS["reported"]]
+        reported = [run for run in store.current if run["problem"] in plan.SETS["reported"]]
         report.write(
             [run for run in reported if run["seed"] < plan.CONFIRMING],
             [run for run in reported if run["seed"] >= plan.CONFIRMING],
+            known,
         )
 
 

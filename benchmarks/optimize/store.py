@@ -29,7 +29,12 @@ class Store:
     def finished(self, unit: Unit) -> dict[str, Any] | None:
         """Give the record of a unit, where it has been run for as many trials or more, under the same settings."""
         run = self.runs.get(unit[:3])
-        return run if run is not None and run["trials"] >= unit.trials and run["settings"] == settings(unit) else None
+        return run if run is not None and run["trials"] >= unit.trials and _is_current(run) else None
+
+    @property
+    def current(self) -> list[dict[str, Any]]:
+        """The runs under the settings that hold now."""
+        return [run for run in self.runs.values() if _is_current(run)]
 
     def add(self, run: dict[str, Any]) -> None:
         """Keep a run."""
@@ -40,3 +45,7 @@ class Store:
 
     def _know(self, run: dict[str, Any]) -> None:
         self.runs[run["problem"], run["row"], run["seed"]] = run
+
+
+def _is_current(run: dict[str, Any]) -> bool:
+    return bool(run["settings"] == settings(run["row"]))

@@ -39,13 +39,9 @@ def build(name: str, described: list[dict[str, Any]], seed: int, trials: int) ->
         from benchmarks.optimize.peers.smac_peer import Smac
 
         return Smac(knobs, seed, trials)
-    if name == "hebo":
-        from benchmarks.optimize.peers.hebo_peer import Hebo
+    from benchmarks.optimize.peers.hebo_peer import Hebo
 
-        return Hebo(knobs, seed)
-    from benchmarks.optimize.peers.optuna_peers import OptunaPeer, cmaes
-
-    return OptunaPeer(cmaes, knobs, seed, is_flat=True)
+    return Hebo(knobs, seed)
 
 
 if __name__ == "__main__":
