@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ ANSWERS = Path(__file__).parent / ".answers"
 """What the embedded model answered, so that no answer is paid for twice."""
 
 
-def ours(problem: Problem, row: Row, seed: int, trials: int, loss: Callable[[BaseModel], float]) -> None:
+def ours(problem: Problem, row: Row, seed: int, trials: int, loss: Callable[[BaseModel], float]) -> dict[str, int]:
     """Run a study; every run of its task is one trial.
 
     Args:
@@ -34,6 +35,9 @@ def ours(problem: Problem, row: Row, seed: int, trials: int, loss: Callable[[Bas
         seed: Of the run.
         trials: How many.
         loss: What is seen of a point. A trial that races or reruns anything would call it more often than once.
+
+    Returns:
+        How many trials each proposer had, and how many proposals were refused.
     """
     model: type[BaseModel] = problem.hyperparameters
     back: Callable[[Any], BaseModel] = lambda values: values  # noqa: E731 - one of two
@@ -52,9 +56,10 @@ def ours(problem: Problem, row: Row, seed: int, trials: int, loss: Callable[[Bas
             proposers=proposers(problem, row, seed, model),
             journal=Path(folder) / "study.jsonl",
             seed=drawn,
-            **({"core": row.core} if row.core else {}),
+            core=row.core,
         )
-        optimizer.run(StudyBudget(trials=trials))
+        study = optimizer.run(StudyBudget(trials=trials))
+    return dict(Counter(trial.proposer for trial in study.trials), refused=sum(len(trial.refused) for trial in study.trials))
 
 
 def proposers(problem: Problem, row: Row, seed: int, model: type[BaseModel]) -> list[Proposer]:

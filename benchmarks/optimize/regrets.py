@@ -94,7 +94,7 @@ def difference(ones: Mapping[tuple[str, int], float], others: Mapping[tuple[str,
     if len(by_seed) < 2:
         return None
     middle, width = statistics.mean(by_seed), half(by_seed)
-    problems, seeds = (sorted({key[place] for key in pairs}) for place in (0, 1))
+    problems, seeds = sorted({problem for problem, _ in pairs}), sorted({seed for _, seed in pairs})
     whole = np.array([[pairs.get((problem, seed), np.nan) for seed in seeds] for problem in problems])
     random = np.random.default_rng(0)
     drawn = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from benchmarks import reports
 from benchmarks.optimize.plan import SETS
 from benchmarks.optimize.problems import PROBLEMS
 from benchmarks.optimize.regrets import Difference, Kind, Known, difference, largest_share, mean
-from benchmarks.optimize.rows import REFERENCE, ROWS, SEEDS
+from benchmarks.optimize.rows import REFERENCE, ROWS, SEEDS, Row
 from benchmarks.optimize.spaces import knobs_of
 
 Run = Mapping[str, Any]
@@ -164,7 +164,8 @@ def draw(runs: Sequence[Run], known: Known) -> None:
 
     mpl.rcParams |= {"svg.hashsalt": "optimize", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
     figure, places = plt.subplots(1, 2, figsize=(12, 4.5), sharey=True)
-    colours = plt.get_cmap("tab10").colors
+    colours = [f"C{number}" for number in range(10)]
+    kinds: tuple[tuple[str, Callable[[Row], bool]], ...]
     kinds = (("others, and our core", lambda row: row.kind != "ours" or row.name == REFERENCE),
              ("ours", lambda row: row.kind == "ours" or row.name == "random"))  # fmt: skip
     for place, (title, wanted) in zip(places, kinds, strict=True):
@@ -180,7 +181,7 @@ def draw(runs: Sequence[Run], known: Known) -> None:
                        linestyle="--" if number > 10 else "-")  # fmt: skip
         place.set(title=title, xlabel="trials", ylabel="mean regret on the hidden test", ylim=(0, 1))
         place.legend(frameon=False)
-    figure.tight_layout()
+    figure.set_layout_engine("tight")
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PICTURE, metadata={"Date": None})
     plt.close(figure)

@@ -29,7 +29,7 @@ class Row:
         trials: How many trials it gets at most.
         proposer: Whom ours has beside its core: one of `scripted.py`, or "embedded" for the embedded model.
         is_obfuscated: Whether names and ranges tell nothing.
-        core: Our core's sampler; None: the one that it has by default.
+        core: Our core's sampler.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Row:
     trials: int = TRIALS
     proposer: str | None = None
     is_obfuscated: bool = False
-    core: str | None = None
+    core: Literal["tpe", "gp", "cmaes", "random"] = "tpe"
 
     @property
     def environment(self) -> Environment | None:

@@ -117,7 +117,8 @@ def active(knobs: list[Knob], values: Mapping[str, Any]) -> Values:
 
 def flat(knobs: list[Knob], model: BaseModel) -> Values:
     """Give a model's values by knob."""
-    dumped, found = model.model_dump(), {}
+    dumped = model.model_dump()
+    found: Values = {}
     for knob in knobs:
         if holds(knob, found):
             value: Any = dumped

@@ -56,10 +56,11 @@ def work(unit: Unit) -> dict[str, Any]:
     problem, row = PROBLEMS[unit.problem], ROWS[unit.row]
     record = Record(Evaluation(problem, split_of(unit.seed)))
     begun = time.perf_counter()
+    proposed: dict[str, Any] = {}
     if row.kind == "ours":
         from benchmarks.optimize.ours import ours
 
-        ours(problem, row, unit.seed, unit.trials, record.loss)
+        proposed = {"proposed": ours(problem, row, unit.seed, unit.trials, record.loss)}
     else:
         optimise(row, problem.hyperparameters, unit, record)
     taken = time.perf_counter() - begun
@@ -70,6 +71,7 @@ def work(unit: Unit) -> dict[str, Any]:
         "ran": record.trials,
         "overhead": rounded(max(taken - record.aside, 0.0) / max(record.trials, 1)),
         "evaluation": rounded(record.seconds / max(record.trials, 1)),
+        **proposed,
     }
 
 

@@ -114,4 +114,6 @@ def gp(_: Sequence[Knob], seed: int, __: Values) -> Any:
 
 def cmaes(knobs: Sequence[Knob], seed: int, default: Values) -> Any:
     first = {knob.name: default[knob.name] for knob in knobs if not knob.choices}
-    return optuna.samplers.CmaEsSampler(x0=first, seed=seed, n_startup_trials=1, warn_independent_sampling=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Optuna 6 will have no `x0`
+        return optuna.samplers.CmaEsSampler(x0=first, seed=seed, n_startup_trials=1, warn_independent_sampling=False)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
+from pydantic.config import JsonDict
 
 from benchmarks.optimize.problems.contract import (
     Losses,
@@ -21,7 +22,7 @@ from benchmarks.optimize.problems.contract import (
 )
 from benchmarks.optimize.problems.learners import ard_ridge
 
-LOG = {"log": True}
+LOG: JsonDict = {"log": True}
 
 
 class RidgeModel(BaseModel):
@@ -62,6 +63,7 @@ def linears(values: Linears, split: int) -> Losses:
         return np.concatenate(columns, axis=1)
 
     def fit(inputs: np.ndarray, targets: np.ndarray) -> Any:
+        learner: Any = None
         match values.model:
             case RidgeModel(penalty=penalty):
                 learner = Ridge(penalty)
@@ -171,7 +173,8 @@ def wine(values: Wine, split: int) -> Losses:
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     exponents = np.exp(logits - logits.max(1, keepdims=True))
-    return exponents / exponents.sum(1, keepdims=True)
+    found: np.ndarray = exponents / exponents.sum(1, keepdims=True)
+    return found
 
 
 @cache

@@ -33,7 +33,8 @@ def neighbours(count: int, sharpness: float, weights: np.ndarray) -> Fit:
             nearest = np.argpartition(far, count - 1, axis=1)[:, :count]
             near = np.take_along_axis(far, nearest, axis=1)
             share = np.exp(-sharpness * (near - near.min(axis=1, keepdims=True)))
-            return (share * targets[nearest]).sum(1) / share.sum(1)
+            found: np.ndarray = (share * targets[nearest]).sum(1) / share.sum(1)
+            return found
 
         return predict
 
@@ -42,7 +43,8 @@ def neighbours(count: int, sharpness: float, weights: np.ndarray) -> Fit:
 
 def distances(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Give the squared distances between rows."""
-    return np.maximum((ones**2).sum(1)[:, None] + (others**2).sum(1)[None] - 2 * ones @ others.T, 0.0)
+    found: np.ndarray = np.maximum((ones**2).sum(1)[:, None] + (others**2).sum(1)[None] - 2 * ones @ others.T, 0.0)
+    return found
 
 
 def network(

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
+from pydantic.config import JsonDict
 
 from benchmarks.optimize.problems.contract import (
     Losses,
@@ -22,7 +23,7 @@ from benchmarks.optimize.problems.contract import (
 )
 from benchmarks.optimize.problems.learners import ard_ridge, neighbours, network
 
-LOG = {"log": True}
+LOG: JsonDict = {"log": True}
 
 
 class Linear(BaseModel):
@@ -111,6 +112,7 @@ def pipeline(values: Pipeline, split: int) -> Losses:
         kept = directions[: values.components].T
         if values.whiten:
             kept = kept / np.maximum(sizes[: values.components], 1e-6) * np.sqrt(len(inputs))
+        learner: Any = None
         match values.estimator:
             case Logistic(cost=cost):
                 learner = LogisticRegression(C=cost, max_iter=25)
