@@ -79,6 +79,16 @@ def test_it_learns_where_scores_are_high() -> None:
     assert sum(map(height, late)) > sum(map(height, chance))
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes"])
+def test_it_goes_to_a_corner_where_that_is_the_best(sampler: SamplerName) -> None:
+    class Plain(BaseModel):
+        x: float = Field(0.5, ge=0, le=1)
+        y: float = Field(0.5, ge=0, le=1)
+
+    late = drawn(sampler, Plain, 40, lambda point: point, lambda point: point["x"] + point["y"])[20:]
+    assert sum(point["x"] + point["y"] for point in late) / len(late) > 1.3
+
+
 def test_only_what_a_choice_has_is_drawn() -> None:
     class Tree(BaseModel):
         kind: Literal["tree"] = "tree"
