@@ -39,7 +39,7 @@ def units(problems: Iterable[str], rows: Iterable[str], seeds: int, trials: int,
     for seed in range(seeds):
         for name in rows:
             row = ROWS[name]
-            if seed < row.seeds:
+            if row.seeds is None or seed < row.seeds:
                 for problem in asked:
                     yield Unit(problem, name, seed + CONFIRMING * fresh, min(trials, row.trials))
 

@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks import reports
-from benchmarks.optimize.plan import SETS
+from benchmarks.optimize.plan import CONFIRMING, SETS
 from benchmarks.optimize.problems import PROBLEMS
 from benchmarks.optimize.regrets import Difference, Kind, Known, difference, largest_share, mean
 from benchmarks.optimize.rows import REFERENCE, ROWS, SEEDS, Row
@@ -71,13 +71,16 @@ def _difference(cells: Mapping[str, Mapping[tuple[str, int], float]], one: str, 
     return difference(cells[one], cells[other]) if one in cells and other in cells else None
 
 
-def write(choosing: Sequence[Run], confirming: Sequence[Run], known: Known) -> None:
+def write(reported: Sequence[Run], developed: Sequence[Run]) -> None:
     """Write the page's tables and the plots."""
-    page = reports.PAGES / "optimize.md"
+    page, known = reports.PAGES / "optimize.md", Known(reported)
+    choosing = [run for run in reported if run["seed"] < CONFIRMING]
+    confirming = [run for run in reported if run["seed"] >= CONFIRMING]
     told = {
-        "problems": problems([*choosing, *confirming]),
+        "problems": problems([*reported, *developed]),
         "results": results(choosing, REFERENCE, known),
         "confirmation": results(confirming, REFERENCE, known),
+        "development": results(developed, REFERENCE, Known(developed)),
         "claims": claims(choosing, confirming, known),
         "by problem": by_problem(choosing, known),
     }

@@ -25,7 +25,7 @@ class Row:
         name: In the record.
         title: In tables.
         kind: An Optuna sampler in this process, a peer in an environment of its own, or ours.
-        seeds: How many seeds it gets at most, since it is slow.
+        seeds: How many seeds it gets at most, where it is slow.
         trials: How many trials it gets at most.
         proposer: Whom ours has beside its core: one of `scripted.py`, or "embedded" for the embedded model.
         is_obfuscated: Whether names and ranges tell nothing.
@@ -35,7 +35,7 @@ class Row:
     name: str
     title: str
     kind: Literal["optuna", "elsewhere", "ours"]
-    seeds: int = SEEDS
+    seeds: int | None = None
     trials: int = TRIALS
     proposer: str | None = None
     is_obfuscated: bool = False

@@ -3,7 +3,7 @@
     python -m benchmarks.optimize.run                                    # the choosing seeds: results, tables and plots
     python -m benchmarks.optimize.run --confirm                          # the same on fresh seeds and fresh data
     python -m benchmarks.optimize.run --rows random tpe core --seeds 5   # a part; the page is not written
-    python -m benchmarks.optimize.run --problems development             # to build on; never reported
+    python -m benchmarks.optimize.run --problems development             # to build on: a table of its own
     python -m benchmarks.optimize.run --quick                            # a look; writes nothing
     python -m benchmarks.optimize.run --report                           # the page anew, from what is finished
 
@@ -38,6 +38,7 @@ from benchmarks.optimize.store import Store
 from benchmarks.optimize.worker import begin, work
 from benchmarks.reports import RESULTS
 
+REPORTED, DEVELOPMENT = "optimize.jsonl", "optimize_development.jsonl"
 QUICK_ROWS = ("random", "tpe", "core", "ours_strong")
 
 
@@ -59,14 +60,9 @@ def main() -> None:
     present = {run["row"] for run in done}
     beside = asked.beside if asked.beside in present else next(name for name in ROWS if name in present)
     Console(width=max(Console().width, 150)).print(report.terminal(done, beside, known))
-    is_whole = set(asked.problems) == set(plan.SETS["reported"]) and set(asked.rows) == set(ROWS)
+    is_whole = any(set(asked.problems) == set(names) for names in plan.SETS.values()) and set(asked.rows) == set(ROWS)
     if asked.report or (not asked.quick and is_whole):
-        reported = [run for run in store.current if run["problem"] in plan.SETS["reported"]]
-        report.write(
-            [run for run in reported if run["seed"] < plan.CONFIRMING],
-            [run for run in reported if run["seed"] >= plan.CONFIRMING],
-            known,
-        )
+        report.write(*(Store(RESULTS / name).current for name in (REPORTED, DEVELOPMENT)))
 
 
 def arguments() -> argparse.Namespace:
@@ -84,11 +80,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--confirm", action="store_true", help=f"seeds from {plan.CONFIRMING} on, with other data")
     parser.add_argument("--beside", choices=list(ROWS), default=REFERENCE, help="whom all rows are compared with")
     parser.add_argument("--processes", type=int, default=2, help="how many runs at once (default: 2)")
-    parser.add_argument("--results", default="optimize.jsonl", help="the file in benchmarks/results (default: optimize.jsonl)")
+    parser.add_argument("--results", help=f"the file in benchmarks/results (default: {REPORTED}, or {DEVELOPMENT})")
     parser.add_argument("--quick", action="store_true", help="two problems, few rows, 20 trials; writes nothing")
     parser.add_argument("--report", action="store_true", help="write the page anew, and run nothing")
     asked = parser.parse_args()
     asked.problems = [name for given in asked.problems for name in plan.SETS.get(given, (given,))]
+    if asked.results is None:
+        asked.results = DEVELOPMENT if set(asked.problems) <= set(plan.SETS["development"]) else REPORTED
     if asked.quick:
         asked.problems, asked.rows, asked.seeds, asked.trials = ["valley", "scales"], list(QUICK_ROWS), 2, 20
     return asked
