@@ -77,7 +77,7 @@ def desk(journal: Path, **changes: Any) -> LLMOptimizer[str, float, Settings]:
         "journal": journal,
         "proposers": [Writer()],
         "confirmations": 1,
-        "seed": 12,
+        "seed": 18,
     }
     return LLMOptimizer(answer, **{**given, **changes})
 

@@ -411,7 +411,7 @@ def test_a_reputation_is_kept_from_study_to_study_and_counts_once(build: Build, 
     run("a", 0.95)
     assert (tmp_path / "reputation.json").read_bytes() == before
     second = run("b", 0.95)
-    assert (proposers(first)[1], proposers(second)[1]) == ("mine", "core")
+    assert proposers(first).count("mine") > proposers(second).count("mine") > 0
 
 
 def test_trials_are_in_the_trace_inside_of_their_study(build: Build, tmp_path: Path) -> None:

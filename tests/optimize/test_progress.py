@@ -25,7 +25,7 @@ def test_without_a_terminal_each_trial_is_a_line(tmp_path: Path) -> None:
     lines = shown_lines(tmp_path / "desk.jsonl", 3)
     assert [line.split()[:3] for line in lines] == [
         ["trial", "0", "default"],
-        ["trial", "1", "core"],
+        ["trial", "1", "reflection"],
         ["trial", "2", "reflection"],
     ]
     assert "best" in lines[1]

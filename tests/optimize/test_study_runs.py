@@ -47,7 +47,7 @@ def test_each_trial_is_a_run_and_the_study_a_group_with_tables(tmp_path: Path) -
     assert (about["run_group"], about["job_type"]) == (told["run_group"], "study")
     assert [row[0] for row in study_log.table("study/trials")["data"]] == [0, 1, 2, 3]
     texts = study_log.table("study/texts")
-    assert [row[:5] for row in texts["data"][:2]] == [["prompt", 1, None, 0, "default"], ["prompt", 2, 1, 2, "reflection"]]
+    assert [row[:5] for row in texts["data"][:2]] == [["prompt", 1, None, 0, "default"], ["prompt", 2, 1, 1, "reflection"]]
     assert texts["data"][1][-1].splitlines()[-1].startswith("+ ")
     assert study_log.table("study/lessons")["data"]
     assert len(study_log.table("study/reflections")["data"]) == 4

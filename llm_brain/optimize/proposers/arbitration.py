@@ -1,8 +1,12 @@
 """Whose turn it is: the classical core for most trials, the others for a share that their credit moves.
 
-A rule of "the highest expected improvement wins" would always choose the core, which is the one that computes it. So shares are
-fixed at first, three trials in ten for everyone beside the core; a proposer whose trials do well gets more, and one that
-misleads keeps a small share, in which it may recover.
+A rule of "the highest expected improvement wins" would always choose the core, which is the one that computes it. So everyone
+beside the core has a share to begin with, about three of the first ten trials; a proposer whose trials do better than the core's
+gets more, and one that misleads keeps a small share, in which it may recover.
+
+    share = start * exp(STEEPNESS * (its credit - the core's credit))
+
+The others are ahead by some trials: the core draws at random until it knows enough, and what a model knows is worth most then.
 """
 
 from __future__ import annotations
@@ -14,9 +18,13 @@ from typing import Any, Final
 from llm_brain.optimize.proposers.credit import Credit, credits_of
 from llm_brain.optimize.study import DEFAULT, PROMOTION, Trial
 
-SHARE: Final = 0.3
+SHARE: Final = 0.25
+AHEAD: Final = 5
+"""How many trials the core counts as having had before the first."""
 LEAST, MOST = 0.05, 0.6
-STEEPNESS: Final = 5.0
+STEEPNESS: Final = 6.0
+LATEST: Final = 6
+"""How many trials of each count, the last ones: the core draws at random in the beginning, and learns."""
 REFUSALS: Final = 3
 """After as many refusals in a row a proposer is asked no more."""
 CORE: Final = "core"
@@ -35,16 +43,17 @@ def shares(
 
     Example:
         >>> shares(["model"], [], {})
-        {'model': 0.3, 'core': 0.7}
+        {'model': 0.25, 'core': 0.75}
     """
     if not names:
         return {CORE: 1.0}
-    now = credits_of(trials)
+    now = credits_of(trials, latest=LATEST)
     start = SHARE / len(names) if core else 1 / len(names)
+    beside = now.get(CORE, Credit()).mean
     found = {}
     for name in names:
         credit = now.get(name, Credit()) + reputation.get(name, Credit())
-        found[name] = start * math.exp(STEEPNESS * (credit.mean - 0.5))
+        found[name] = start * math.exp(STEEPNESS * (credit.mean - beside))
     if not core:
         whole = sum(found.values())
         return {name: share / whole for name, share in found.items()}
@@ -69,18 +78,17 @@ def turn(
         silent: Who is asked no more.
 
     Example:
-        >>> turn({"model": 0.3, "core": 0.7}, [Trial(0, "default", None)])
+        >>> turn({"model": 0.25, "core": 0.75}, [Trial(0, "default", None)])
         ['model', 'core']
     """
-    had = dict.fromkeys(shared, 0)
+    had = {name: AHEAD if name == CORE else 0 for name in shared}
     for trial in before:
         asked = trial.proposer
         if asked in had:
             had[asked] += 1
-    number = sum(trial.proposer not in (DEFAULT, PROMOTION) for trial in before) + 1
+    number = sum(trial.proposer not in (DEFAULT, PROMOTION) for trial in before) + 1 + AHEAD * (CORE in shared)
     willing = [name for name in shared if name not in silent]
-    # The core comes last among equals: what a model knows is worth most at the beginning.
-    behind = {name: shared[name] * number - had[name] + (shared[name] < 1 and name != CORE) * 0.5 for name in willing}
+    behind = {name: shared[name] * number - had[name] for name in willing}
     return sorted(willing, key=lambda name: (-behind[name], name == CORE))
 
 

@@ -17,7 +17,7 @@ from llm_brain._atomic import write_atomically
 from llm_brain.errors import DataError
 from llm_brain.optimize.study import Trial
 
-DOUBT: Final = 2.0
+DOUBT: Final = 4.0
 """How many trials of rank one half everybody begins with."""
 MEMORY: Final = 6.0
 """The most trials that a reputation counts as."""
@@ -32,7 +32,7 @@ class Credit:
         ranks: The sum of their ranks.
 
     Example:
-        >>> Credit(2, 2.0).mean
+        >>> Credit(4, 4.0).mean
         0.75
     """
 
@@ -48,8 +48,12 @@ class Credit:
         return Credit(self.trials + other.trials, self.ranks + other.ranks)
 
 
-def credits_of(trials: Sequence[Trial[Any]]) -> dict[str, Credit]:
+def credits_of(trials: Sequence[Trial[Any]], *, latest: int | None = None) -> dict[str, Credit]:
     """Give every proposer's credit from a study's trials, oldest first.
+
+    Args:
+        trials: Those that are over.
+        latest: How many of each proposer's trials count, the last ones; None: all.
 
     Example:
         >>> def trial(number, proposer, score):
@@ -57,15 +61,15 @@ def credits_of(trials: Sequence[Trial[Any]]) -> dict[str, Credit]:
         >>> credits_of([trial(0, "default", 0.5), trial(1, "model", 0.7), trial(2, "core", 0.6)])["model"]
         Credit(trials=1.0, ranks=1.0)
     """
-    found: dict[str, Credit] = {}
+    ranks: dict[str, list[float]] = {}
     for place, trial in enumerate(trials):
         earlier = [other for other in trials[:place] if other.fidelity == trial.fidelity]
         if earlier:
             beaten = sum(_value(other) < _value(trial) for other in earlier)
             equal = sum(_value(other) == _value(trial) for other in earlier)
-            rank = (beaten + equal / 2) / len(earlier)
-            found[trial.proposer] = found.get(trial.proposer, Credit()) + Credit(1.0, rank)
-    return found
+            ranks.setdefault(trial.proposer, []).append((beaten + equal / 2) / len(earlier))
+    counted = {name: told if latest is None else told[-latest:] for name, told in ranks.items()}
+    return {name: Credit(float(len(told)), sum(told)) for name, told in counted.items()}
 
 
 def read_reputation(path: Path) -> dict[str, Credit]:

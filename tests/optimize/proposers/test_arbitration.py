@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_brain.optimize import Trial
-from llm_brain.optimize.proposers.arbitration import MOST, shares, silenced, turn
+from llm_brain.optimize.proposers.arbitration import AHEAD, MOST, shares, silenced, turn
 from llm_brain.optimize.proposers.credit import Credit, credits_of
 
 
@@ -32,7 +32,23 @@ def test_whoever_is_good_has_more_turns_than_whoever_misleads() -> None:
     good = [trial.proposer for trial in played(41, {"one": 0.9})].count("one")
     bad = [trial.proposer for trial in played(41, {"one": 0.1})].count("one")
     assert bad <= 6
-    assert 12 < good <= MOST * 40 + 1
+    assert 12 < good <= MOST * (40 + AHEAD) + 1
+
+
+def test_one_failure_takes_some_of_a_share_and_not_most_of_it() -> None:
+    default, failed = Trial(0, "default", None, score=0.5), Trial(1, "one", None, score=0.1)
+    assert 0.5 < shares(["one"], [default, failed], {})["one"] / shares(["one"], [default], {})["one"] < 0.7
+
+
+def test_a_share_is_moved_by_what_the_core_does_too() -> None:
+    def after(core: float) -> float:
+        trials: list[Trial[Any]] = [Trial(0, "default", None, status="complete", score=0.5)]
+        for place in range(1, 9):
+            name, score = ("one", 0.6) if place % 2 else ("core", core)
+            trials.append(Trial(place, name, None, status="complete", score=score + place / 1e3))
+        return shares(["one"], trials, {})["one"]
+
+    assert after(0.9) < after(0.1)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "core"]), st.none() | st.floats(-9, 9)), max_size=25))
@@ -58,6 +74,12 @@ def test_credit_does_not_depend_on_the_scale_of_the_scores(told: list[Any], by: 
         )
 
     assert credit(lambda score: score) == credit(lambda score: round(score * by + plus, 9))
+
+
+def test_of_all_trials_or_of_the_last_ones() -> None:
+    trials = [Trial(0, "default", None, score=0.5), Trial(1, "a", None, score=0.9), Trial(2, "a", None, score=0.1)]
+    assert credits_of(trials)["a"] == Credit(2.0, 1.0)
+    assert credits_of(trials, latest=1)["a"] == Credit(1.0, 0.0)
 
 
 def test_a_reputation_counts_as_some_trials() -> None:
