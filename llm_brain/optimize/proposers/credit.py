@@ -1,7 +1,7 @@
 """What a proposer is worth: how its trials did beside those that were there before, in this study and in earlier ones.
 
 rank of a trial       the share of the earlier trials that it beat: a half is what a proposer gets that knows nothing
-credit                the mean rank of its trials, drawn towards a half while they are few
+credit                the mean rank of its trials, or of the last of them, drawn towards a half while they are few
 reputation            the credits of earlier studies, in a file: they count as some trials of this one
 """
 
