@@ -68,7 +68,7 @@ class CoreProposer:
         told = _told(history, texts)
         for attempt in range(ATTEMPTS if scaled else 0):
             own = int.from_bytes(hashlib.sha256(f"{seed} {attempt}".encode()).digest()[:4])
-            sampler = self.sampler if attempt < ATTEMPTS_OF_THE_SAMPLER else "random"
+            sampler: SamplerName = self.sampler if attempt < ATTEMPTS_OF_THE_SAMPLER else "random"
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 drawn = _drawn(_study(told, scaled, sampler, own).ask(), scaled)
