@@ -53,7 +53,7 @@ class CoreProposer:
         if sampler not in _SAMPLERS:
             message = f"there is no sampler {sampler!r}: there are {', '.join(_SAMPLERS)}"
             raise DefinitionError(message)
-        self.sampler = sampler
+        self.sampler: SamplerName = sampler
 
     def propose(self, history: History[Any], *, seed: int) -> Iterator[Proposal]:
         """Draw one point after the other, as long as somebody wants another one."""
@@ -68,7 +68,7 @@ class CoreProposer:
         told = _told(history, texts)
         for attempt in range(ATTEMPTS if scaled else 0):
             own = int.from_bytes(hashlib.sha256(f"{seed} {attempt}".encode()).digest()[:4])
-            sampler: SamplerName = self.sampler if attempt < ATTEMPTS_OF_THE_SAMPLER else "random"
+            sampler = self.sampler if attempt < ATTEMPTS_OF_THE_SAMPLER else "random"
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 drawn = _drawn(_study(told, scaled, sampler, own).ask(), scaled)
