@@ -161,7 +161,7 @@ class ModelProposer:
 
 
 def shown(trials: Sequence[Trial[Any]]) -> list[Trial[Any]]:
-    """Choose the trials that are worth being looked at: the best, the worst, the last; oldest first.
+    """Choose the trials that are worth being looked at: the best, the worst, the last that failed, the last; oldest first.
 
     Example:
         >>> trials = [Trial(n, "core", None, status="complete", score=s) for n, s in enumerate([3, 9, 1, 8, 5, 4, 6])]
@@ -169,5 +169,6 @@ def shown(trials: Sequence[Trial[Any]]) -> list[Trial[Any]]:
         [1, 2, 3, 5, 6]
     """
     scored = sorted((trial for trial in trials if trial.score is not None), key=lambda trial: -(trial.score or 0.0))
-    chosen = [*scored[:SHOWN_BEST], *scored[len(scored) - SHOWN_WORST :], *trials[-SHOWN_LAST:]]
+    failed = [trial for trial in trials if trial.score is None][-SHOWN_WORST:]
+    chosen = [*scored[:SHOWN_BEST], *scored[len(scored) - SHOWN_WORST :], *failed, *trials[-SHOWN_LAST:]]
     return sorted({trial.number: trial for trial in chosen}.values(), key=lambda trial: trial.number)
