@@ -28,7 +28,9 @@ pairs = pytest.mark.parametrize(("dialect", "mode"), [(OPENAI, "json"), (ANTHROP
 COMMENT = b": " + b" " * 65533 + b"\n"
 DATA = (b"data: " + b"x" * 500 + b"\n") * 100
 REFUSAL = OPENAI.chunk({"refusal": "x" * 2**16})
-D = 0.8
+D = 2.0
+"""Forty calls begin at once: on a busy machine each needs some time to arrive before its deadline."""
+QUICK = 0.8
 
 
 def whole(dialect: Dialect) -> bytes:
@@ -84,7 +86,7 @@ def test_the_deadline_is_on_the_whole_call(late: Played, name: str) -> None:
     check_always(outcome)
     fault = outcome.fault
     assert (fault.kind, fault.retryable, len(outcome.requests)) == ("timeout", True, 1)
-    assert D - 0.05 <= outcome.seconds <= D + 1
+    assert D - 0.05 <= outcome.seconds <= D + 1.5
     assert fault.attempts[0].perhaps_billed
     assert outcome.pieces == []
 
@@ -139,7 +141,7 @@ def too_large(name: str, act: Callable[[Dialect], Act], **more: Any) -> Case:
 @pytest.mark.parametrize("is_awaited", [False, True])
 def test_an_endless_stream_that_is_quick_ends_at_the_deadline(server: FaultyServer, dialect: Dialect, is_awaited: bool) -> None:
     word = OPENAI.chunk({"content": "ab"}) if dialect is OPENAI else _delta("ab")
-    model = model_of(dialect, server.stage(acts.endless(word * 500, content_type="text/event-stream")).url, timeout=D)
+    model = model_of(dialect, server.stage(acts.endless(word * 500, content_type="text/event-stream")).url, timeout=QUICK)
 
     async def main() -> None:
         async for _ in model.astream(HELLO):
@@ -149,7 +151,7 @@ def test_an_endless_stream_that_is_quick_ends_at_the_deadline(server: FaultyServ
     with pytest.raises(BackendError) as caught:
         asyncio.run(main()) if is_awaited else list(model.stream(HELLO))
     assert caught.value.kind == "timeout"
-    assert D - 0.05 <= time.monotonic() - begun <= D + 1
+    assert QUICK - 0.05 <= time.monotonic() - begun <= QUICK + 1.5
 
 
 def test_a_body_of_brackets_holds_up_no_other_call(server: FaultyServer) -> None:
