@@ -28,7 +28,7 @@ from benchmarks.optimize.worker import Record, work
 from llm_brain.optimize.proposers.contract import History
 from llm_brain.optimize.space import Space
 
-EVERY_PROBLEM = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=str)
+EVERY_PROBLEM = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=lambda problem: problem.name)
 FUNCTIONS = [problem for problem in PROBLEMS.values() if problem.optimum is not None]
 LEARNED = {name: {"seen": 0.2, "hidden": 0.3} for name in ("kernels 0", "kernels 1")}
 
@@ -64,7 +64,7 @@ def test_names_and_ranges_are_hidden_and_come_back(problem: Problem) -> None:
         assert found == pytest.approx(value) if isinstance(value, float) else found == value
 
 
-@pytest.mark.parametrize("problem", FUNCTIONS, ids=str)
+@pytest.mark.parametrize("problem", FUNCTIONS, ids=lambda problem: problem.name)
 def test_no_point_is_below_the_optimum_of_a_function(problem: Problem) -> None:
     assert problem.optimum is not None
     knobs, random = knobs_of(problem.hyperparameters), np.random.default_rng(2)
