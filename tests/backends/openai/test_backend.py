@@ -320,6 +320,7 @@ def test_an_address_that_is_none_is_a_typed_error(server: Any, url: str) -> None
 @pytest.mark.parametrize(
     ("headers", "body"),
     [({"content_length": "5000"}, b'{"choices"'), ({"content_encoding": "gzip"}, gzip.compress(b"{}" * 99)[:20] + b"junk" * 9)],
+    ids=["cut", "packed"],
 )
 def test_a_damaged_body_is_a_typed_error(server: Any, headers: dict[str, str], body: bytes) -> None:
     server.says(body, **headers, connection="close")
