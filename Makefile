@@ -34,11 +34,14 @@ help: ## Show this list
 demo: $(RUNTIME) model ## Set everything up and run the mood example: no key needed
 	@$(BIN)/python -m examples.mood.demo
 
+# Two processes, and all tests of a file in the same one: they share servers and what was computed once.
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
 test: $(DEV) model ## Set everything up and run the tests, docstring examples included
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 test-slow: $(DEV) model ## Run the slow tests too
-	@$(BIN)/python -m pytest -m "slow or not slow"
+	@$(PYTEST) -m "slow or not slow"
 
 test-servers: $(DEV) model ## Run the tests against real servers, installed once into .servers/
 	@$(BIN)/python -m tests.servers_real.environments
