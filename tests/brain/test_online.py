@@ -242,7 +242,6 @@ def nodes_behind(output: Tensor) -> int:
     return len(seen)
 
 
-@pytest.mark.slow
 def test_two_thousand_steps_take_the_memory_of_twenty() -> None:
     network = some_network(0)
     learner = OnlineLearner(network)

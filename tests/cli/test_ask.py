@@ -100,7 +100,6 @@ def test_a_standard_output_that_is_closed_is_one_line_and_status_1(ask: CommandL
     assert (result.returncode, result.stderr) == (1, "llm-brain: there is no standard output to write to\n")
 
 
-@pytest.mark.slow
 def test_an_answer_that_is_cut_off_names_the_option(ask: CommandLine) -> None:
     result = ask("ask", "Tell me a long story.", "--max-tokens", "3", LLM_BRAIN_MODEL="local")
     assert result.stderr.endswith("llm-brain: the answer was cut off after 3 tokens: raise --max-tokens\n")

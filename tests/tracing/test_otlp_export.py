@@ -119,7 +119,6 @@ def test_a_wish_beyond_the_deadline_is_an_error_at_once(run: Path, collector: Lo
     assert (caught.value.retryable, caught.value.status) == (True, 503)
 
 
-@pytest.mark.slow
 def test_a_collector_that_stays_busy_is_an_error_at_the_deadline(
     run: Path, collector: LoopbackCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,6 @@ def kill(folder: Path, how: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("how", ["alone", "with its helper"])
-@pytest.mark.slow
 def test_killed_at_once_w_and_b_loses_the_last_rows_and_the_next_run_shows_all(tmp_path: Path, how: str) -> None:
     kill(tmp_path, how, seconds=0)
     shown = steps_shown(tmp_path)
@@ -100,7 +99,6 @@ print(waited < 1.0, run.lost > 0)
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="a small disk of its own needs unshare")
-@pytest.mark.slow
 def test_a_full_disk_is_told_and_w_and_b_writes_no_more_even_when_there_is_room_again(tmp_path: Path) -> None:
     folder, kept = tmp_path / "disk", tmp_path / "kept"
     folder.mkdir()

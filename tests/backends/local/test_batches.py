@@ -242,7 +242,6 @@ def test_a_child_that_is_forked_while_a_reply_is_written_is_answered_too(tiny_fo
     assert (out, errors, process.returncode) == ("both were answered\n", "", 0)
 
 
-@pytest.mark.slow
 def test_a_program_may_end_while_a_reply_is_written(tiny_folder: Path) -> None:
     with started(ENDING, tiny_folder) as process:
         out, errors = process.communicate(timeout=60)

@@ -79,7 +79,6 @@ SHORTEST = len('{"name":"","tags":[],"weight":1,"branches":[]}')
 
 
 @given(limit=st.integers(SHORTEST, 150), seed=st.integers(0, 1000))
-@pytest.mark.slow
 def test_no_limit_that_can_be_kept_cuts_a_value(tiny: LocalBackend, limit: int, seed: int) -> None:
     reply = asked(tiny, TREE, limit, seed)
     tree = json.loads(reply.text)

@@ -222,7 +222,6 @@ def asked(model: LocalBackend, numbers: Sequence[int], depth: int, limit: int) -
     assert not failures, "\n\n".join(failures)
 
 
-@pytest.mark.slow
 def test_replies_under_some_varied_schemas_fit_them(model: LocalBackend) -> None:
     asked(model, range(15), depth=1, limit=48)
 

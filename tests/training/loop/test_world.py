@@ -74,7 +74,6 @@ def test_two_processes_end_with_the_same_weights_and_one_of_them_asks(tmp_path: 
     assert "rank 0 failed: KeyError: 'lost'" in (tmp_path / "two" / "failed-1.txt").read_text()
 
 
-@pytest.mark.slow
 def test_two_processes_learn_from_examples_as_one_does(tmp_path: Path) -> None:
     alone = SETTINGS.model_copy(update={"feedback_weight": 0.0})
     toy = Toy(dropout=0.0)
