@@ -87,7 +87,8 @@ class Plan:
     def work(self, need: Need, trial: Trial[Any], case: Any, *, is_check: bool) -> Work[Any]:
         """Describe a run for whoever makes it."""
         seed = seed_for(self.seed, "check" if is_check else "run", need.case, need.replicate)
-        return Work(trial.point, need.case, need.replicate, case, trial.fidelity, seed, trial.number)
+        point = trial.point if self.objective.hyperparameters is not None else self.space.given(trial.hyperparameters)
+        return Work(point, need.case, need.replicate, case, trial.fidelity, seed, trial.number)
 
     def describe(self, proposers: Sequence[str]) -> dict[str, Any]:
         """Tell the plan as JSON: a journal is gone on with only by a study that is the same."""

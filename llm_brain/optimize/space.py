@@ -128,6 +128,19 @@ class Space(Generic[Values]):
                 inside.fields[last] = part.read(point[part.name])
         return cast("Values", made.closed())
 
+    def given(self, values: BaseModel) -> dict[str, Any]:
+        """Give what of a model a scope of `Hyperparameters` is entered with: each outermost field that is tuned, whole.
+
+        Example:
+            >>> from pydantic import Field
+            >>> class Knobs(BaseModel):
+            ...     fast: bool = False
+            ...     name: str = Field("fixed", frozen=True)
+            >>> Space(Knobs).given(Knobs())
+            {'fast': False}
+        """
+        return {part.path[0]: getattr(values, part.path[0]) for part in self.parts}
+
     def key(self, values: BaseModel) -> str:
         """Give the name of a point's contents: the same for the same values, however they are written.
 
