@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from llm_brain.training.answers import AnswerType
     from llm_brain.training.measuring import Gold, Measured
     from llm_brain.training.taught import Taught
+
+
+_NUMBERS: Final = 63
+"""How wide the numbers of the table are, with the blanks between them."""
 
 
 def evaluate(
@@ -37,11 +42,27 @@ def evaluate(
         raise typer.BadParameter(message)
     asked = load_function(function)
     taught = Taught.load(folder, asked)
+    if cascade is not None:
+        _check_calibration(taught, cascade)
     calls = read_gold(gold, asked)
     found = _measured(taught, asked, calls, with_model=with_model, agreement=cascade)
     _show_accuracies(found, len(calls))
     for measured, _ in found:
         _show_confusion(measured, calls, taught.student.kind)
+
+
+def _check_calibration(taught: Taught, agreement: float) -> None:
+    from llm_brain.errors import ArgumentError
+    from llm_brain.training.cascade.conformal import held_out_needed
+
+    aside, needed = len(taught.calibration), held_out_needed(agreement)
+    if aside < needed:
+        enough = math.ceil(needed * len(taught.pairs) / max(1, aside))
+        message = (
+            f"{aside} of {len(taught.pairs)} pairs were set aside for a cascade, and --cascade {agreement:g} takes {needed}: "
+            f"teach with {enough:,} pairs or more"
+        )
+        raise ArgumentError(message)
 
 
 def _measured(
@@ -81,6 +102,7 @@ def _ticks(stage: str, total: int) -> Iterator[Callable[[], None]]:
 
 
 def _show_accuracies(found: Sequence[tuple[Measured, int]], number: int) -> None:
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -88,7 +110,8 @@ def _show_accuracies(found: Sequence[tuple[Measured, int]], number: int) -> None
     from llm_brain.tracing.text import visible_text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("", no_wrap=True)
+    # As wide as the numbers leave room for: of these none may be cut.
+    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=max(15, Console().width - _NUMBERS))
     for head in (f"right, of {number}", "95% interval", "ms a call", "model calls", "failed"):
         table.add_column(head, justify="right", no_wrap=True)
     for measured, asked in found:
@@ -115,7 +138,7 @@ def _show_confusion(measured: Measured, gold: Gold, kind: AnswerType) -> None:
         return
     names = [Text(visible_text(plain_text(said(option)))) for option in PairSet(kind).options]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("right answer, and what was given")
+    table.add_column("right, down; given, across", no_wrap=True)
     for name in names:
         table.add_column(name, justify="right")
     for name, row in zip(names, counts, strict=True):

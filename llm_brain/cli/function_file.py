@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from llm_brain.cli.python_file import run_file
+from llm_brain.cli.python_file import call, run_file
 from llm_brain.errors import DefinitionError
 from llm_brain.strategy.function import Typed, TypedFunction
 from llm_brain.strategy.views import typed
@@ -43,7 +43,12 @@ def load_function(place: str) -> TypedFunction[..., Any]:
     if found is None:
         message = f"{path} holds no function {name!r}{_suggestion(name, names)}"
         raise DefinitionError(message)
-    return bound(typed(found))
+    function: Any = found
+    methods = [] if isinstance(found, Typed) else list(_methods(found if isinstance(found, type) else type(found), name))
+    if methods:
+        message = f"{name} of {path} is no function: name a method, {' or '.join(map(repr, methods))}"
+        raise DefinitionError(message)
+    return bound(typed(function))
 
 
 def load_teacher(place: str) -> object:
@@ -65,13 +70,7 @@ def load_teacher(place: str) -> object:
     if found is None:
         message = f"{path} holds no {name!r}: {_TEACHER}"
         raise DefinitionError(message)
-    if not isinstance(found, type):
-        return found
-    try:
-        return found()
-    except TypeError as error:
-        message = f"the teacher {name} of {path} cannot be made without arguments ({error}): name an object of it"
-        raise DefinitionError(message) from error
+    return call(found, f"the teacher {name}", path, "name an object of it") if isinstance(found, type) else found
 
 
 def _named(place: str, wanted: str) -> tuple[Any, Mapping[str, Any], str, str]:
@@ -100,4 +99,8 @@ def _functions(names: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(value, Typed):
             yield name
         elif isinstance(value, type) and value.__module__ == names["__name__"]:
-            yield from (f"{name}.{inner}" for inner in vars(value) if isinstance(getattr(value, inner, None), Typed))
+            yield from _methods(value, name)
+
+
+def _methods(kind: type, name: str) -> Iterator[str]:
+    yield from (f"{name}.{inner}" for inner in vars(kind) if isinstance(getattr(kind, inner, None), Typed))

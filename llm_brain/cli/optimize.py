@@ -61,13 +61,15 @@ def run(
     if as_json:
         print(json.dumps(_told(study), ensure_ascii=False))
     else:
-        _show(journal)
+        _show(study, journal)
 
 
 @optimize.command()
 def report(
     journal: Journal,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write it; without it, beside the journal.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="Where to write it, a file or a folder/; without it, beside the journal.")
+    ] = None,
     opened: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
 ) -> None:
     """Write one page of HTML that shows a study, without scripts and without the network."""
@@ -141,7 +143,7 @@ def _told(study: Study[Any]) -> dict[str, Any]:
     }
 
 
-def _show(journal: Path) -> None:
+def _show(study: Study[Any], journal: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -150,9 +152,8 @@ def _show(journal: Path) -> None:
     from llm_brain.optimize.telling import changes, number, verdict_words
     from llm_brain.tracing.text import visible_text
 
-    recorded = read_recorded(journal)
-    print(verdict_words(recorded.study.verdict))
-    best = recorded.study.best
+    recorded, best = read_recorded(journal), study.best  # the journal may have more trials than were asked for now
+    print(verdict_words(study.verdict))
     changed = [] if best is None else changes(recorded.begun["default"], best.point)
     knobs = [change for change in changed if change.name not in recorded.texts]
     if best is not None and knobs:

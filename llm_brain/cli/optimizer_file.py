@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from llm_brain.cli.python_file import run_file
+from llm_brain.cli.python_file import call, run_file
 from llm_brain.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -61,13 +61,9 @@ def _named(names: Mapping[str, Any], path: str, name: str) -> LLMOptimizer[Any, 
         message = f"{path} holds no {name!r}: {_WANTED}"
         raise DefinitionError(message)
     if callable(found) and not isinstance(found, LLMOptimizer):
-        try:
-            found = found()
-        except TypeError as error:
-            message = f"{name} of {path} cannot be called without arguments ({error}): {_WANTED}"
-            raise DefinitionError(message) from error
+        found = call(found, name, path, _WANTED)
     if not isinstance(found, LLMOptimizer):
-        message = f"{name} of {path} is a {type(found).__name__}: {_WANTED}"
+        message = f"{name} of {path} is of type {type(found).__name__}: {_WANTED}"
         raise DefinitionError(message)
     return found
 

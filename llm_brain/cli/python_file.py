@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from llm_brain.errors import DefinitionError
 
@@ -58,6 +60,38 @@ def run_file(path: str, wanted: str) -> ModuleType:
         raise DefinitionError(message) from error
     _RAN[file.resolve()] = module
     return module
+
+
+def call(found: Callable[[], Any], name: str, path: str, wanted: str) -> Any:
+    """Call what a file holds, without arguments.
+
+    Args:
+        found: A function or a class.
+        name: What it is called.
+        path: The file's.
+        wanted: What to write, where it cannot be called so.
+
+    Raises:
+        DefinitionError: It takes arguments, or raises.
+
+    Example:
+        >>> call(lambda: 42, "answer", "numbers.py", "write FILE.py")
+        42
+    """
+    try:
+        inspect.signature(found).bind()
+    except TypeError as error:
+        message = f"{name} of {path} cannot be called without arguments ({error}): {wanted}"
+        raise DefinitionError(message) from error
+    except ValueError:  # some that are written in C do not tell what they take
+        pass
+    try:
+        return found()
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # as in `run_file`
+        message = f"{name} of {path}{_line(error, Path(path).expanduser())} cannot be called: {type(error).__name__}: {error}"
+        raise DefinitionError(message) from error
 
 
 def _name(file: Path) -> str:

@@ -141,6 +141,7 @@ def _show(taught: Taught, *, is_judged: bool) -> None:
     show_table(refusals_table(taught.pairs))
     print()
     scored = "by the teacher" if is_judged else "agreement with pairs that were set aside"
-    print(f"validation  {taught.score:.3f}, {scored}, after {len(taught.history)} epochs")
+    epochs = "1 epoch" if len(taught.history) == 1 else f"{len(taught.history)} epochs"
+    print(f"validation  {taught.score:.3f}, {scored}, after {epochs}")
     print(f"student     {taught.folder / 'student'}")
     print(f"set aside   {len(taught.calibration)} pairs, to calibrate a cascade with")

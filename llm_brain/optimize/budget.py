@@ -51,7 +51,7 @@ class StudyBudget:
         seconds: Time.
 
     Raises:
-        DefinitionError: There is no limit at all, or one is not above 0.
+        DefinitionError: There is no limit at all, or one is no number above 0.
 
     Example:
         >>> budget = StudyBudget(trials=20, seconds=600)
@@ -70,8 +70,8 @@ class StudyBudget:
         if all(limit is None for limit in limits):
             message = "a study's budget needs a limit, as in `StudyBudget(trials=20)`"
             raise DefinitionError(message)
-        if any(limit is not None and not limit > 0 for limit in limits):
-            message = f"the limits of a budget are above 0: {self}"
+        if any(limit is not None and not (isinstance(limit, int | float) and limit > 0) for limit in limits):
+            message = f"the limits of a budget are numbers above 0: {self}"
             raise DefinitionError(message)
 
     def spent_up(self, spent: Spending) -> str | None:

@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple, Self, TypeVar, cast
 from pydantic import BaseModel, ValidationError, create_model
 
 from llm_brain.errors import DataError, DefinitionError
-from llm_brain.optimize.tracking import CONFIG, Tracked, inspect_hyperparameters
+from llm_brain.optimize.tracking import CONFIG, Tracked, inspect_hyperparameters, two_places
 from llm_brain.strategy.decoration.members import function_in, implementation_is_missing, local_names
 from llm_brain.strategy.function import Typed
 from llm_brain.strategy.signature import FunctionSpec
@@ -36,6 +36,8 @@ from llm_brain.strategy.words import explain
 Target = TypeVar("Target")
 
 _TRACKED: Final = "__llm_brain_hyperparameters__"
+_PRIVATE: Final = "."
+"""What stands before a name that begins with `_` where it is that of a pydantic field."""
 
 
 def track_hyperparameters(target: Target) -> Target:
@@ -105,7 +107,7 @@ class Hyperparameters:
     def __init__(self, values: Hyperparameters | BaseModel | Mapping[str, Any] | None = None) -> None:
         given = values.model if isinstance(values, Hyperparameters) else values
         # Copied, so that what is changed here is not changed there.
-        values = copy.deepcopy(dict(given or {}))
+        values = {name.removeprefix(_PRIVATE): value for name, value in copy.deepcopy(dict(given or {})).items()}
         # Which strings are texts, and which are hyperparameters, is known when their function is seen.
         self.texts: dict[str, str] = {name: value for name, value in values.items() if isinstance(value, str)}
         self._others = {name: value for name, value in values.items() if name not in self.texts}
@@ -115,14 +117,18 @@ class Hyperparameters:
 
     def __enter__(self) -> Self:
         stack = ExitStack()
-        stack.enter_context(use_texts(self.texts, on_call=self._note))
+        with self._lock:  # another thread may be adding to them
+            texts = dict(self.texts)
+        stack.enter_context(use_texts(texts, on_call=self._note))
         _entered.set((*_entered.get(), _Entry(self, stack)))
         return self
 
     def __exit__(self, *_: object) -> None:
-        *outer, last = _entered.get()
-        _entered.set(tuple(outer))
-        last.stack.close()
+        entered = _entered.get()
+        own = [place for place, entry in enumerate(entered) if entry.scope is self]
+        if own:  # there is none where a generator is closed in another context, which has gone its own way
+            _entered.set((*entered[: own[-1]], *entered[own[-1] + 1 :]))
+            entered[own[-1]].stack.close()
 
     def __getitem__(self, function: Callable[..., Any]) -> Any:
         """Return the hyperparameters of a tracked function, as a pydantic object whose fields can be set.
@@ -147,7 +153,8 @@ class Hyperparameters:
         """All hyperparameters as one pydantic object, made from what was seen; each is called `function.parameter`.
 
         Its class has the defaults of the code, refuses what it does not know, and can be optimised:
-        `LLMOptimizer(task, hyperparameters=type(h.model), ...)`, where the task enters `Hyperparameters(values)`.
+        `LLMOptimizer(task, hyperparameters=type(h.model), ...)`, where the task enters `Hyperparameters(values)`. Names that
+        begin with `_` stand there with a dot before it, since pydantic keeps such names for itself.
         """
         with self._lock:
             fields: dict[str, Any] = {name: (Any, value) for name, value in self._others.items()}
@@ -156,8 +163,10 @@ class Hyperparameters:
             for owner, (tracked, record) in self._records.items():
                 fields |= {f"{owner}.{name}": field for name, field in tracked.fields.items()}
                 values |= {f"{owner}.{name}": value for name, value in record}
+        public = {name: f"{_PRIVATE}{name}" if name.startswith("_") else name for name in fields}
+        fields = {public[name]: field for name, field in fields.items()}
         made: type[BaseModel] = create_model("Hyperparameters", __config__=CONFIG, **fields)
-        return made.model_construct(**values)  # they were checked when they came
+        return made.model_construct(**{public[name]: value for name, value in values.items()})  # checked when they came
 
     def model_dump_json(self, *, indent: int | None = None) -> str:
         """Write all hyperparameters as one JSON object.
@@ -203,9 +212,8 @@ class Hyperparameters:
         with self._lock:
             known, record = self._records.get(tracked.name, (tracked, None))
             if record is None or known is not tracked:
-                if known.function.__module__ != tracked.function.__module__:
-                    modules = f"in {known.function.__module__} and in {tracked.function.__module__}"
-                    message = f"two tracked functions are called `{tracked.name}`, {modules}: give one another name"
+                if (places := two_places(known, tracked)) is not None:
+                    message = f"two tracked functions are called `{tracked.name}`, {places}: give one another name"
                     raise DefinitionError(message)
                 # Of a function that was defined again, what it still has stays.
                 values = {name: value for name, value in record or outer or () if name in tracked.fields}

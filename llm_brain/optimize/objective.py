@@ -165,7 +165,7 @@ class Objective(Generic[Parameters, Result]):
                 result = self._made(work)
                 told = self.score(work.task_parameters, result)
                 score = told if isinstance(told, Score) else Score(float(told))
-                feedback, dollars = score.feedback, score.dollars
+                feedback, dollars = str(score.feedback), _dollars(score)
                 kept = self._adapter.dump_python(self._adapter.validate_python(result), mode="json")
                 if not math.isfinite(score.value):
                     message = f"the score is {score.value}, and no finite number"
@@ -194,6 +194,19 @@ class Objective(Generic[Parameters, Result]):
     def _space(self) -> Space[Any]:
         assert self.hyperparameters is not None  # noqa: S101 - for the type checkers
         return Space(self.hyperparameters)
+
+
+def _dollars(score: Score) -> float:
+    """Give what a score says that the run cost, as a journal has it.
+
+    Raises:
+        ValueError: It is no amount.
+    """
+    dollars = float(score.dollars)
+    if not (math.isfinite(dollars) and dollars >= 0):
+        message = f"a run costs 0 dollars or more, and the score says {dollars}"
+        raise ValueError(message)
+    return dollars
 
 
 def _tells_of_hyperparameters(error: LLMBrainError) -> bool:

@@ -11,6 +11,7 @@ Higher scores are better; to minimise, return the negative.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,7 +23,9 @@ from pydantic import BaseModel
 
 from llm_brain.errors import DataError, DefinitionError
 from llm_brain.optimize.advice import Advisor, ModelProposer
+from llm_brain.optimize.arguments import check_functions, check_names, check_result, check_shown
 from llm_brain.optimize.budget import StudyBudget
+from llm_brain.optimize.cases import type_of
 from llm_brain.optimize.driver import Driver
 from llm_brain.optimize.effects import Effects
 from llm_brain.optimize.executors import Executor, InlineExecutor
@@ -77,7 +80,8 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         journal: Where the study is kept.
 
     Raises:
-        DefinitionError: The hyperparameters' model has nothing to tune, or the arguments do not fit one another.
+        DefinitionError: The hyperparameters' model has nothing to tune, or the arguments do not fit one another: an `async`
+            task, say, or a result that cannot be written down.
         DataError: The journal is damaged.
 
     Example:
@@ -120,12 +124,14 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
     ) -> None:
         values, given = _model_of(hyperparameters)
         cases = parameters_of(task_parameters)
+        check_functions(task=task, score=score)
+        check_result(result)
         objective = Objective(task, score, result, given)
         self._plan = Plan(
             Space(values),
             objective,
             cases,
-            tuple(selection),
+            parameters_of(selection),
             replicates,
             confirmations,
             parallel,
@@ -135,10 +141,14 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         )
         self._executor: Executor = executor or InlineExecutor()
         self._core = CoreProposer(core)
-        self._advisor = None if model is None else Advisor(model, type(cases[0]), result, values, proposes_cases=proposes_cases)
+        self._advisor: Advisor | None = None
+        if model is not None:
+            types = (type_of(cases), result, values)
+            check_shown(*types)
+            self._advisor = Advisor(model, *types, proposes_cases=proposes_cases)
         asked = [] if self._advisor is None else [ModelProposer(self._advisor, proposes_cases=proposes_cases)]
         self._proposers: tuple[Proposer, ...] = (*asked, *proposers)
-        _check_names(self._proposers)
+        check_names(self._proposers)
         if not self._plan.space.knobs and not self._proposers:
             message = f"{values.__name__} has texts alone, and nobody rewrites them: give a model, or proposers"
             raise DefinitionError(message)
@@ -160,9 +170,13 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         Raises:
             LLMBrainError: The task raised one: a spent budget, a full disk, a refused key. The trial is not over and the study
                 can be gone on with.
-            DataError: The journal is damaged, that of another study, or in use.
+            DefinitionError: The budget is none.
+            DataError: The journal is damaged, that of another study, or in use, or cannot be opened.
             OSError: The journal cannot be written.
         """
+        if not isinstance(budget, StudyBudget):
+            message = f"a study's budget is written `StudyBudget(trials=20)`: not {budget!r:.80}"
+            raise DefinitionError(message)
         with _held(self.journal) as store, self._executor:
             effects = Effects(store)
             reputation = self._open(effects)
@@ -190,7 +204,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
             told = {name: [credit.trials, credit.ranks] for name, credit in reputation.items()}
             effects.write("study", **described, reputation=told, began=datetime.now(UTC).isoformat(timespec="seconds"))
         begun = effects.store.events[0]
-        differing = [name for name in described if begun.get(name) != described[name]]
+        differing = [name for name in described if not _is_same(begun.get(name), described[name])]
         if begun["event"] != "study" or differing:
             what = ", ".join(differing) or "its beginning"
             message = f"{self.journal} is the journal of another study: {what} differs. Name another file"
@@ -211,13 +225,24 @@ def _held(journal: Path | Store) -> Iterator[Store]:
     if not isinstance(journal, Path):
         yield journal
         return
-    journal.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{journal}.lock", timeout=0)
     try:
-        with FileLock(f"{journal}.lock", timeout=0):
-            yield Journal(journal)
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     except Timeout as error:
         message = f"{journal} is in use: another process runs this study. Wait until it has ended, or name another file"
         raise DataError(message) from error
+    except OSError as error:
+        message = f"the journal {journal} cannot be opened: {error}"
+        raise DataError(message) from error
+    try:
+        yield Journal(journal)
+    finally:
+        lock.release()
+
+
+def _is_same(known: Any, told: Any) -> bool:
+    return bool(known == told) or json.dumps(known) == json.dumps(told)  # no NaN is equal to another
 
 
 def _model_of(hyperparameters: Any) -> tuple[type[BaseModel], type[BaseModel] | None]:
@@ -230,12 +255,3 @@ def _model_of(hyperparameters: Any) -> tuple[type[BaseModel], type[BaseModel] | 
         f"hyperparameters are a pydantic model, or a `Hyperparameters` that has seen the program: not {hyperparameters!r:.80}"
     )
     raise DefinitionError(message)
-
-
-def _check_names(proposers: Sequence[Proposer]) -> None:
-    names = [proposer.name for proposer in proposers]
-    taken = {DEFAULT, PROMOTION, "core"}
-    wrong = [name for name in names if names.count(name) > 1 or name in taken or not name]
-    if wrong:
-        message = f"every proposer has a name of its own, and none of {', '.join(sorted(taken))}: not {wrong[0]!r}"
-        raise DefinitionError(message)

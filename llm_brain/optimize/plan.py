@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from llm_brain.errors import DefinitionError
+from llm_brain.optimize.cases import type_of
 from llm_brain.optimize.fidelity import check_fidelities
 from llm_brain.optimize.objective import Objective, Work
 from llm_brain.optimize.racing import Unit
@@ -67,7 +68,7 @@ class Plan:
     @cached_property
     def case_type(self) -> TypeAdapter[Any]:
         """The type of the cases, for those that are proposed."""
-        return TypeAdapter(type(self.cases[0]))
+        return TypeAdapter(type_of(self.cases))
 
     @property
     def checks(self) -> Sequence[Any]:
@@ -87,7 +88,8 @@ class Plan:
     def work(self, need: Need, trial: Trial[Any], case: Any, *, is_check: bool) -> Work[Any]:
         """Describe a run for whoever makes it."""
         seed = seed_for(self.seed, "check" if is_check else "run", need.case, need.replicate)
-        return Work(trial.point, need.case, need.replicate, case, trial.fidelity, seed, trial.number)
+        point = trial.point if self.objective.hyperparameters is not None else self.space.given(trial.hyperparameters)
+        return Work(point, need.case, need.replicate, case, trial.fidelity, seed, trial.number)
 
     def describe(self, proposers: Sequence[str]) -> dict[str, Any]:
         """Tell the plan as JSON: a journal is gone on with only by a study that is the same."""
@@ -121,12 +123,12 @@ def as_json(value: Any) -> Any:
 
 
 def parameters_of(task_parameters: Any) -> Sequence[Any]:
-    """Read what a user gave as task parameters: a list or a tuple of cases, or one by itself.
+    """Read what a user gave as task parameters: a list, a tuple or an iterator of cases, or one by itself.
 
     Example:
         >>> parameters_of("a hill"), parameters_of(["a", "b"])
         (('a hill',), ('a', 'b'))
     """
-    if isinstance(task_parameters, Sequence) and not isinstance(task_parameters, str | bytes | Mapping):
+    if isinstance(task_parameters, Sequence | Iterator) and not isinstance(task_parameters, str | bytes | Mapping):
         return tuple(task_parameters)
     return (task_parameters,)

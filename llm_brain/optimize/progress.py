@@ -141,7 +141,12 @@ class StudyProgress:
         return (str(trial.number), trial.proposer, score, told, gain, cost, f"{trial.seconds:,.1f}", forecast, self._what(trial))
 
     def _what(self, trial: Trial[Any]) -> str:
-        """Say what a trial changes: against the first of its parents, or else the default."""
+        """Say why a trial failed, and what it changes: against the first of its parents, or else the default."""
+        failed = trial.status == "failed"
+        why = next((" ".join(outcome.exception.split()) for outcome in trial.outcomes if failed and outcome.exception), "")
+        return f"{why}; {self._change(trial)}" if why else self._change(trial)
+
+    def _change(self, trial: Trial[Any]) -> str:
         if trial.number == 0:
             return "the defaults"
         if trial.proposer == PROMOTION:
@@ -156,7 +161,7 @@ class StudyProgress:
         no, proposer, score, best, gain, cost, seconds, forecast, what = self._cells(trial)
         status = f", {trial.status}" if trial.status == "stopped" else ""
         told = f"trial {no:>3}  {proposer:<10} {score}{status}"
-        told += f"  best {best}" + (f" ({gain})" if gain else "")
+        told += (f"  best {best}" if best else "") + (f" ({gain})" if gain else "")
         told += f"  {seconds} s" + (f"  {cost}" if cost else "") + (f"  forecast {forecast}" if forecast else "")
         return visible_text(f"{told}  {what if len(what) <= LONGEST else what[: LONGEST - 1] + '…'}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import typing
 import warnings
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ class Tracked:
         name: The function's name with its class, as it stands in what is dumped.
         function: The function itself.
         fields: The type and the default of each hyperparameter, under its name without `_`.
+        loaded: What its module was loaded by, which is another thing when the module is loaded again.
 
     Example:
         >>> def shorten(text: str, *, _words: int = 3) -> str: ...
@@ -41,6 +43,7 @@ class Tracked:
     name: str
     function: Callable[..., Any]
     fields: Mapping[str, tuple[Any, Any]]
+    loaded: Any = None
 
     @cached_property
     def model(self) -> type[BaseModel]:
@@ -108,7 +111,7 @@ def inspect_hyperparameters(function: Callable[..., Any], names: Mapping[str, An
         if not _has_default(parameter.default):
             _refuse(name, where, f"has no default: write `{name}: TYPE = VALUE`")
         fields[name[1:]] = (_resolved(function, name, parameter.annotation, names or {}, where), parameter.default)
-    tracked = Tracked(where, function, fields)
+    tracked = Tracked(where, function, fields, getattr(sys.modules.get(function.__module__), "__spec__", None))
     try:
         tracked.model()
     except ValidationError as error:
@@ -118,6 +121,29 @@ def inspect_hyperparameters(function: Callable[..., Any], names: Mapping[str, An
         message = f"the hyperparameters of `{where}` cannot be used: {str(error).splitlines()[0]}"
         raise DefinitionError(message) from error
     return tracked
+
+
+def two_places(one: Tracked, other: Tracked) -> str | None:
+    """Tell where two functions of one name stand, if they are two; None where one is the other, defined again.
+
+    A function is defined again when its module is loaded again, in another cell of a notebook, and by a function that is called
+    again.
+
+    Example:
+        >>> def make():
+        ...     def shorten(text: str, *, _words: int = 3) -> str: ...
+        ...     return inspect_hyperparameters(shorten)
+        >>> two_places(make(), make()) is None
+        True
+    """
+    first, second = one.function, other.function
+    if first.__module__ != second.__module__:
+        return f"in {first.__module__} and in {second.__module__}"
+    if first.__qualname__ != second.__qualname__:
+        return f"as {first.__qualname__} and as {second.__qualname__}"
+    file, lines = first.__code__.co_filename, (first.__code__.co_firstlineno, second.__code__.co_firstlineno)
+    is_one_text = file == second.__code__.co_filename and not file.startswith("<") and one.loaded is other.loaded
+    return f"in lines {lines[0]} and {lines[1]} of {file}" if is_one_text and lines[0] != lines[1] else None
 
 
 def _has_default(default: Any) -> bool:

@@ -47,7 +47,7 @@ def to_optuna(journal: Path, storage: str | BaseStorage, *, name: str | None = N
         The study's name.
 
     Raises:
-        DataError: The journal cannot be read, or the storage has another study of that name.
+        DataError: The journal cannot be read, the storage cannot be opened, or it has another study of that name.
         MissingDependencyError: optuna is not installed.
 
     Example:
@@ -69,13 +69,14 @@ def to_optuna(journal: Path, storage: str | BaseStorage, *, name: str | None = N
     name = name or recorded.name
     began = datetime.fromisoformat(recorded.begun["began"]).astimezone().replace(tzinfo=None)  # local and naive, as Optuna's
     optuna = _optuna()
-    known = {study.study_name: study for study in optuna.get_all_study_summaries(storage)}
+    opened = _opened(storage)
+    known = {study.study_name: study for study in optuna.get_all_study_summaries(opened)}
     if name in known:
         if OURS not in known[name].user_attrs:
             message = f"{storage} has a study {name!r} that is no view of a journal: give another name"
             raise DataError(message)
-        optuna.delete_study(study_name=name, storage=storage)
-    _fill(optuna.create_study(storage=storage, study_name=name, direction="maximize"), recorded, began)
+        optuna.delete_study(study_name=name, storage=opened)
+    _fill(optuna.create_study(storage=opened, study_name=name, direction="maximize"), recorded, began)
     return name
 
 
@@ -112,6 +113,16 @@ def text_hash(text: str) -> str:
         'f3d692b4'
     """
     return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:8]
+
+
+def _opened(storage: str | BaseStorage) -> BaseStorage:
+    try:
+        opened: BaseStorage = _optuna().storages.get_storage(storage)
+    except Exception as error:  # whatever Optuna, the database and its driver raise
+        reason = str(error).strip().partition("\n")[0]
+        message = f"the storage {storage} cannot be opened: {type(error).__name__}: {reason}"
+        raise DataError(message) from error
+    return opened
 
 
 def _fill(study: Study, recorded: Recorded, began: datetime) -> None:

@@ -55,10 +55,25 @@ def test_the_model_is_asked_each_call_once_whoever_wants_to_know(folder: Path) -
     assert len((folder / "asked.txt").read_text().splitlines()) == 12
 
 
+@pytest.mark.usefixtures("folder")
+def test_on_a_narrow_terminal_no_number_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    Path("desk.py").write_text(
+        Path("desk.py").read_text().replace('name = "rules"', 'name = "rules that somebody wrote by hand"')
+    )
+    result = evaluate("--with-model", "--cascade", "0.8")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"right, of 12 +95% interval  ms a call  model calls  failed$", result.stdout, re.MULTILINE)
+    assert row(result, "rules that some…")[3] == "12"
+    assert "right, down; given, across  billing  repairs" in result.stdout
+
+
 def test_too_few_calibration_pairs_are_said_before_anybody_is_asked(folder: Path) -> None:
     result = evaluate("--cascade", "0.99", "--with-model")
     assert isinstance(result.exception, ArgumentError)
-    assert "held-out answers are too few" in str(result.exception)
+    assert "10 of 40 pairs were set aside for a cascade, and --cascade 0.99 takes 99: teach with 396 pairs" in str(
+        result.exception
+    )
     assert not (folder / "asked.txt").exists()
 
 

@@ -48,6 +48,17 @@ again = hill
 """
 
 
+BROKEN = """
+import sys
+
+def make():
+    return 1 + ""
+
+def leave():
+    sys.exit(3)
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "hill.py").write_text(HILL.replace("{pause}", "0"))
@@ -85,6 +96,25 @@ def test_the_result_can_be_had_as_json() -> None:
     assert told["spending"]["trials"] == 4
 
 
+@pytest.mark.usefixtures("folder")
+def test_with_fewer_trials_than_the_journal_has_the_words_and_the_json_are_about_the_same_trials() -> None:
+    optimize("hill.py", "--trials", "9")
+    told = json.loads(optimize("hill.py", "--trials", "3", "--json").stdout)
+    shown = optimize("hill.py", "--trials", "3").stdout
+    assert 0 < told["trial"] < 3
+    assert shown.startswith(f"Trial {told['trial']} ")
+    assert f"trial {told['trial']}\n" in shown
+
+
+def test_why_a_trial_failed_stands_in_its_line(folder: Path) -> None:
+    (folder / "fails.py").write_text(HILL.replace("time.sleep({pause})", "raise OSError('no such\\nhill')"))
+    result = optimize("fails.py", "--trials", "2")
+    first, second = result.stderr.splitlines()
+    assert "failed" in first
+    assert first.endswith("OSError: no such hill; the defaults")
+    assert "OSError: no such hill; rate 0." in second
+
+
 def test_its_runs_are_recorded(folder: Path) -> None:
     assert optimize("hill.py", "--trials", "2", "--run", "runs/hill").exit_code == 0
     assert [one.kind for one in read_spans(folder / "runs" / "hill")] == ["trial", "trial", "study"]
@@ -99,6 +129,43 @@ def test_the_page_and_the_view_are_made_from_the_journal_alone(folder: Path) -> 
     shown = optimize("view", "hill.jsonl", "--storage", "sqlite:///all.db", "--name", "the hill")
     assert "optuna-dashboard sqlite:///all.db" in shown.stdout
     assert len(optuna.load_study(study_name="the hill", storage="sqlite:///all.db").trials) == 3
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("out", "written"), [("pages/", "pages/hill.html"), (".", "hill.html"), ("there", "there/hill.html"), ("page", "page")]
+)
+def test_a_page_is_written_into_a_folder_too(out: str, written: str) -> None:
+    optimize("hill.py", "--trials", "1")
+    Path("there").mkdir()
+    assert optimize("report", "hill.jsonl", "--out", out).stdout.split() == [written]
+    assert Path(written).read_text().startswith("<!")
+
+
+@pytest.mark.usefixtures("folder")
+def test_no_page_is_written_over_the_journal() -> None:
+    optimize("hill.py", "--trials", "1")
+    before = Path("hill.jsonl").read_bytes()
+    Path("hill.html").write_bytes(before)
+    for arguments in (
+        ("hill.jsonl", "--out", "hill.jsonl"),
+        ("hill.jsonl", "--out", "../" + Path.cwd().name + "/hill.jsonl"),
+        ("hill.html",),
+    ):
+        result = optimize("report", *arguments)
+        assert isinstance(result.exception, DataError)
+        assert "is the journal: name another file" in str(result.exception)
+    assert Path("hill.jsonl").read_bytes() == Path("hill.html").read_bytes() == before
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("storage", ["foo", "sqlite:////nowhere/at/all/x.db", "postgresql://me@127.0.0.1:9/x"])
+def test_a_storage_that_cannot_be_opened_is_one_line(storage: str) -> None:
+    optimize("hill.py", "--trials", "1")
+    result = optimize("view", "hill.jsonl", "--storage", storage)
+    assert isinstance(result.exception, DataError)
+    assert str(result.exception).startswith(f"the storage {storage} cannot be opened: ")
+    assert "\n" not in str(result.exception)
 
 
 def test_a_study_whose_runs_are_made_in_processes_is_run_from_its_file(llm_brain: CommandLine) -> None:
@@ -123,7 +190,10 @@ def test_a_study_without_an_end_is_a_wrong_use(budget: tuple[str, ...]) -> None:
         ("nowhere.py", "there is no file nowhere.py"),
         ("hill.py:nobody", "holds no 'nobody'"),
         ("hill.py:climb", "cannot be called without arguments"),
-        ("hill.py:Knobs", "is a Knobs"),
+        ("hill.py:climb", "climb of hill.py cannot be called without arguments (missing a required argument: 'run')"),
+        ("hill.py:Knobs", "is of type Knobs"),
+        ("broken.py:make", "make of broken.py, line 5, cannot be called: TypeError: unsupported operand"),
+        ("broken.py:leave", "leave of broken.py, line 8, cannot be called: SystemExit: 3"),
         ("two.py", "several optimisers: hill, other"),
         ("none.py", "no optimiser that is made when it is run"),
         ("memory.py", "needs a journal that is a file"),
@@ -133,6 +203,7 @@ def test_a_file_without_an_optimiser_is_one_line(folder: Path, place: str, said:
     (folder / "two.py").write_text("from hill import hill, make\nother = make('other.jsonl')")
     (folder / "none.py").write_text("from hill import make")
     (folder / "memory.py").write_text("from hill import hill\nhill.journal = [1]")
+    (folder / "broken.py").write_text(BROKEN)
     result = optimize(place, "--trials", "2")
     assert isinstance(result.exception, DefinitionError), result.output
     assert said in str(result.exception)

@@ -71,6 +71,17 @@ def test_the_teacher_writes_evaluates_and_validates(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_one_epoch_is_one() -> None:
+    assert "after 1 epoch\n" in teach("--pairs", "pairs.jsonl", "--set", "epochs=1").stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_of_a_class_a_method_is_to_be_named() -> None:
+    said = error_of(teach("--pairs", "pairs.jsonl", function="desk.py:Desk"), DefinitionError)
+    assert said == "Desk of desk.py is no function: name a method, 'Desk.route'"
+
+
+@pytest.mark.usefixtures("folder")
 def test_what_was_asked_in_use_is_learned_from_its_traces() -> None:
     from llm_brain import typed
     from llm_brain.cli.function_file import load_function
@@ -110,7 +121,7 @@ def test_no_source_is_a_wrong_use() -> None:
         (("--inputs", "nowhere.txt"), DataError, "nowhere.txt cannot be read"),
         (("--traces", "nowhere"), DataError, "nowhere"),
         (("--teacher", "desk.py:Nobody"), DefinitionError, "desk.py holds no 'Nobody'"),
-        (("--teacher", "desk.py:Picky"), DefinitionError, "cannot be made without arguments"),
+        (("--teacher", "desk.py:Picky"), DefinitionError, "the teacher Picky of desk.py cannot be called without arguments"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anybody_is_asked(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
+import importlib
 import inspect
 import json
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
@@ -324,6 +329,60 @@ def test_threads_with_different_scopes_stay_apart() -> None:
     assert seen == {10: 12, 20: 22}
 
 
+def test_a_scope_may_be_left_in_any_order_and_in_another_context() -> None:
+    def steps(number: int) -> Iterator[int]:
+        with Hyperparameters({"f.a": number, "f.b": 0}):
+            while True:
+                yield f()
+
+    first, second = steps(10), steps(20)
+    assert (next(first), next(second)) == (10, 20)
+    first.close()  # type: ignore[attr-defined]
+    assert next(second) == 20
+    second.close()  # type: ignore[attr-defined]
+    assert f() == 3
+
+    elsewhere = steps(30)
+    assert contextvars.copy_context().run(next, elsewhere) == 30
+    elsewhere.close()  # type: ignore[attr-defined]
+    assert f() == 3
+
+
+def test_a_scope_may_be_entered_while_other_threads_see_functions_for_the_first_time() -> None:
+    def define(number: int) -> Callable[[], int]:
+        def made(*, _text: str = "a", _n: int = 1) -> int:
+            return _n
+
+        made.__qualname__ = f"made{number}"
+        return track_hyperparameters(made)
+
+    before = sys.getswitchinterval()
+    functions = [define(number) for number in range(300)]
+    failures: list[BaseException] = []
+
+    def run(found: Hyperparameters, mine: list[Callable[[], int]]) -> None:
+        try:
+            for function in mine:
+                with found:
+                    assert function() == 2
+        except BaseException as error:  # noqa: BLE001 - told below
+            failures.append(error)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            values = {f"made{number}.{name}": value for number in range(300) for name, value in (("text", "b"), ("n", 2))}
+            found = Hyperparameters(values)
+            threads = [threading.Thread(target=run, args=(found, functions[place::4])) for place in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not failures
+
+
 def test_tasks_with_different_scopes_stay_apart() -> None:
     async def run(number: int) -> int:
         with Hyperparameters({"f.a": number}):
@@ -429,25 +488,53 @@ def test_what_is_not_tracked_has_no_hyperparameters() -> None:
         Hyperparameters()[len]
 
 
-def test_a_function_that_is_defined_again_keeps_the_values_that_it_still_has() -> None:
-    def define(*, longer: bool) -> Callable[[], Any]:
-        if longer:
+def loaded(folder: Path, text: str) -> ModuleType:
+    """Write a module, and load it: again, if it was loaded before."""
+    folder.joinpath("defined_again.py").write_text(text, encoding="utf-8")
+    importlib.invalidate_caches()
+    known = sys.modules.get("defined_again")
+    return importlib.import_module("defined_again") if known is None else importlib.reload(known)
 
-            @track_hyperparameters
-            def h(*, _a: int = 1, _b: int = 2) -> tuple[int, int]:
-                return _a, _b
-        else:
 
-            @track_hyperparameters
-            def h(*, _a: int = 1) -> int:
-                return _a
+LONGER = """
+from llm_brain.optimize import track_hyperparameters
 
-        return h
+@track_hyperparameters
+def h(*, _a: int = 1, _b: int = 2):
+    return _a, _b
+"""
+SHORTER = """
+from llm_brain.optimize import track_hyperparameters
+@track_hyperparameters
+def h(*, _a: int = 1):
+    return _a
+"""
 
-    first, second = define(longer=True), define(longer=False)
+
+def test_a_function_that_is_defined_again_keeps_the_values_that_it_still_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # which would be as old as the file, to the second
     found = Hyperparameters({"h.a": 10, "h.b": 20})
     with found:
-        assert (first(), second(), first()) == ((10, 20), 10, (10, 2))
+        assert loaded(tmp_path, LONGER).h() == (10, 20)
+    with found:
+        assert loaded(tmp_path, SHORTER).h() == 10
+        assert loaded(tmp_path, LONGER).h() == (10, 2)
+    del sys.modules["defined_again"]
+
+
+def test_a_function_that_is_made_anew_by_each_call_of_another_is_one() -> None:
+    def define(rate: float) -> Callable[[], float]:
+        @track_hyperparameters
+        def step(*, _rate: float = rate) -> float:
+            return _rate
+
+        return step
+
+    with Hyperparameters({"step.rate": 0.5}):
+        assert (define(0.1)(), define(0.2)()) == (0.5, 0.5)
 
 
 def test_two_functions_of_one_name_from_two_modules_are_not_mixed_up() -> None:
@@ -461,6 +548,50 @@ def test_two_functions_of_one_name_from_two_modules_are_not_mixed_up() -> None:
         globals()["f"]()
         with pytest.raises(DefinitionError, match=r"called `f`, in .*test_hyperparameters and in elsewhere"):
             other()
+
+
+def test_two_local_functions_of_one_name_are_not_mixed_up() -> None:
+    def make_slow() -> Callable[[], float]:
+        @track_hyperparameters
+        def step(*, _rate: float = 0.1) -> float:
+            return _rate
+
+        return step
+
+    def make_fast() -> Callable[[], float]:
+        @track_hyperparameters
+        def step(*, _rate: float = 100.0) -> float:
+            return _rate
+
+        return step
+
+    slow, fast = make_slow(), make_fast()
+    with Hyperparameters():
+        assert slow() == 0.1
+        with pytest.raises(DefinitionError, match=r"called `step`, as .*make_slow.<locals>.step and as .*make_fast"):
+            fast()
+    assert (slow(), fast()) == (0.1, 100.0)
+
+
+def test_two_functions_of_one_name_in_one_text_are_not_mixed_up() -> None:
+    @functools.singledispatch
+    def cost(_of: Any) -> float:
+        return 0.0
+
+    @cost.register
+    @track_hyperparameters
+    def _(of: int, *, _scale: float = 1.0) -> float:
+        return of * _scale
+
+    @cost.register
+    @track_hyperparameters
+    def _(of: str, *, _scale: float = 5.0) -> float:
+        return len(of) * _scale
+
+    with Hyperparameters():
+        assert cost(2) == 2.0
+        with pytest.raises(DefinitionError, match=r"called `_`, in lines \d+ and \d+ of .*test_hyperparameters.py"):
+            cost("ab")
 
 
 def test_a_local_class_may_be_a_type() -> None:
@@ -569,6 +700,74 @@ def test_the_model_of_a_scope_has_the_texts_and_values_of_the_code_as_defaults()
         f()
     assert dict(type(found.model)()) == {**ROUTE, "f.a": 1, "f.b": 2}
     assert dict(found.model) == {**ROUTE, "Triage.route": "Hand it on.", "f.a": 9, "f.b": 2}
+
+
+@track_hyperparameters
+def _private(*, _words: Annotated[int, Field(ge=1, le=9)] = 3) -> float:
+    return float(_words)
+
+
+class _Note(BaseModel):
+    """What a customer wants."""
+
+    urgent: bool
+
+
+@track_hyperparameters
+@llm_strategy(Scripted('{"urgent": true}'))
+class _Desk:
+    """You sort messages."""
+
+    def read(self, message: str) -> _Note:
+        """Read the message."""
+        raise NotImplementedError
+
+
+def test_what_is_private_is_recorded_dumped_and_read_as_anything_else() -> None:
+    with Hyperparameters() as found:
+        _private()
+        _Desk().read("It broke.")
+    found[_private].words = 7
+    found.texts["_Desk.read"] = "Read it."
+    assert dict(found.model) == {
+        "._private.words": 7,
+        "._Desk": "You sort messages.",
+        "._Desk.read": "Read it.",
+        "._Note": "What a customer wants.",
+    }
+    again = Hyperparameters.model_validate_json(found.model_dump_json())
+    for same in (again, Hyperparameters(found), Hyperparameters({"_private.words": 7, "_Desk.read": "Read it."})):
+        with same:
+            assert _private() == 7
+        assert same.texts["_Desk.read"] == "Read it."
+
+
+class Tree(BaseModel):
+    depth: int = Field(3, ge=1, le=9)
+
+
+def test_private_functions_and_models_as_values_can_be_optimised(tmp_path: Path) -> None:
+    @track_hyperparameters
+    def fit(*, _tree: Tree = Tree(), _shape: Literal["oak", "ash"] = "oak") -> float:  # noqa: B008
+        return _tree.depth + (_shape == "ash")
+
+    with Hyperparameters() as found:
+        fit()
+        _private()
+    optimizer: Any = LLMOptimizer(
+        lambda _: fit() + _private(),
+        score=lambda _, result: result,
+        hyperparameters=found,
+        task_parameters="climb a hill",
+        result=float,
+        model=None,
+        journal=tmp_path / "study.jsonl",
+    )
+    study = optimizer.run(StudyBudget(trials=6))
+    assert set(study.trials[0].point) == {"fit.tree.depth", "fit.shape", "._private.words"}
+    for trial in study.trials:
+        depth, shape, words = (trial.point[name] for name in ("fit.tree.depth", "fit.shape", "._private.words"))
+        assert trial.score == depth + (shape == "ash") + words
 
 
 def test_what_was_found_can_be_optimised(tmp_path: Path) -> None:

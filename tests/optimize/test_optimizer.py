@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm_brain import Hyperparameters, track_hyperparameters
 from llm_brain.errors import BudgetError, DataError, DefinitionError, LLMBrainError
@@ -285,6 +285,25 @@ class Wording(BaseModel):
     prompt: str = "Say yes."
 
 
+class Opaque:
+    """What pydantic knows nothing of."""
+
+
+class WithOpaque(Knobs):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    tool: Opaque = Field(default_factory=Opaque, frozen=True)
+
+
+async def awaited(*_: Any) -> float:
+    return 1.0
+
+
+class Awaited:
+    async def __call__(self, run: Run[str, Knobs]) -> float:
+        return hill(run)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -298,11 +317,60 @@ class Wording(BaseModel):
         ({"core": "magic"}, "no sampler 'magic'"),
         ({"proposers": [Scripted(name="core")]}, "a name of its own"),
         ({"proposers": [Scripted(), Scripted()]}, "a name of its own"),
+        ({"proposers": [object()]}, "a name of its own, .*: not None"),
+        ({"task": awaited}, "the task is an `async def`"),
+        ({"task": Awaited()}, "the task is an `async def`"),
+        ({"score": awaited}, "the score is an `async def`"),
+        ({"result": Opaque}, "results are written down, and of their type pydantic has no schema: .*Opaque"),
+        ({"task_parameters": [Opaque()]}, "a model is shown .* has no schema: .*Opaque"),
+        ({"hyperparameters": WithOpaque}, "a model is shown .* has no schema: .*Opaque"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused_at_once(changes: dict[str, Any], said: str, build: Build) -> None:
     with pytest.raises(DefinitionError, match=said):
         build(**changes)
+
+
+@pytest.mark.parametrize("changes", [{"task_parameters": [Opaque()]}, {"hyperparameters": WithOpaque}])
+def test_what_no_model_can_be_shown_is_tuned_without_one(changes: dict[str, Any], build: Build) -> None:
+    study = build(model=None, **changes).run(trials(3))
+    assert [trial.status for trial in study.trials] == ["complete"] * 3
+
+
+@pytest.mark.parametrize("cases", [[1, 2.5], ["a", 3], [1, None], [None, 1]])
+def test_a_model_is_shown_cases_of_several_types(cases: list[Any], build: Build) -> None:
+    proposed = OptimizationStep[Any, Knobs](
+        suggestion="Try this.", hyperparameter_suggestions=[Knobs(rate=0.3)], task_parameters_suggestions=[cases[1]]
+    )
+    model = ScriptedModel([proposed])
+    study = build(task_parameters=cases, model=model, proposes_cases=True, task=lambda _: 1.0).run(trials(2))
+    assert proposers(study) == ["default", "model"]
+    assert model.times("reflect_on_task_run") == 2
+    assert list(study.cases) == cases
+
+
+def test_a_case_by_itself_and_an_iterator_of_cases_are_taken_for_what_they_are(build: Build) -> None:
+    study = build(task_parameters=map(str, range(3)), selection="other").run(trials(2))
+    assert list(study.cases) == ["0", "1", "2"]
+    assert [len(trial.outcomes) for trial in study.trials] == [3, 3]
+    assert [len(trial.checked) for trial in study.trials] == [1, 1]
+
+
+def test_a_case_that_is_no_number_does_not_make_another_study(build: Build) -> None:
+    for number in (1, 2):
+        assert len(build(task_parameters={"from": math.nan}).run(trials(number)).trials) == number
+
+
+def test_what_is_no_budget_is_refused(build: Build) -> None:
+    budget: Any = 20
+    with pytest.raises(DefinitionError, match=r"`StudyBudget\(trials=20\)`: not 20"):
+        build().run(budget)
+
+
+def test_a_journal_where_none_can_be_is_a_data_error(build: Build, tmp_path: Path) -> None:
+    tmp_path.joinpath("file").write_text("")
+    with pytest.raises(DataError, match="cannot be opened"):
+        build(journal=tmp_path / "file" / "study.jsonl").run(trials(1))
 
 
 def test_a_study_goes_on_with_more_trials(build: Build, tmp_path: Path) -> None:
@@ -380,6 +448,31 @@ def test_what_a_scorer_says_is_kept_with_the_outcome(build: Build) -> None:
     assert study.trials[1].outcomes[0].feedback == "Too low."
     assert study.spending is not None
     assert study.spending.dollars == 1.0
+
+
+class NotJson:
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __str__(self) -> str:
+        return "Too low."
+
+
+def test_what_a_scorer_says_is_written_down_whatever_it_is(build: Build) -> None:
+    odd: Any = NotJson(0.25)
+    study = build(score=lambda _, result: Score(result, feedback=odd, dollars=odd)).run(trials(1))
+    [outcome] = study.trials[0].outcomes
+    assert (outcome.feedback, outcome.dollars) == ("Too low.", 0.25)
+
+
+@pytest.mark.parametrize("dollars", [math.nan, math.inf, -1.0, "much"])
+def test_a_run_that_costs_no_amount_has_failed(dollars: Any, build: Build) -> None:
+    study = build(score=lambda _, result: Score(result, dollars=dollars)).run(trials(2))
+    assert [trial.status for trial in study.trials] == ["failed", "failed"]
+    assert study.trials[0].outcomes[0].dollars == 0.0
 
 
 def test_a_proposer_of_ones_own_has_its_turns(build: Build) -> None:

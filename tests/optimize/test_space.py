@@ -1,5 +1,6 @@
 """What of a pydantic model can be tuned, and how."""
 
+import math
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, computed_field, create_model, field_validator
 
 from llm_brain.errors import DataError, DefinitionError
 from llm_brain.optimize import Space
@@ -58,6 +59,10 @@ class Line(BaseModel):
 class Inner(BaseModel):
     words: int = Field(5, ge=1, le=9)
     prompt: str = "inside"
+
+
+class Flag(BaseModel):
+    b: bool = False
 
 
 class Conditional(BaseModel):
@@ -156,8 +161,16 @@ def test_bounds_of_an_integer_may_be_written_as_floats() -> None:
         ({}, "has no tunable field"),
         ({"rate": (float, Field(2.0, ge=0, le=1))}, "the defaults of Knobs are not valid: `rate`"),
         ({"rate": (float, Field(0.5, ge=0, le=1, json_schema_extra={"log": True}))}, "`rate` cannot be searched"),
+        (
+            {"rate": (float, Field(0.5, ge=0.1, le=1, multiple_of=0.1, json_schema_extra={"log": True}))},
+            "`rate` cannot be searched: .*`step`",
+        ),
+        (
+            {"steps": (int, Field(8, ge=5, le=9, multiple_of=4)), "few": (int, Field(0, ge=1, le=3, multiple_of=4))},
+            "not valid: `few`",
+        ),
         ({"steps": (int, Field(0, ge=0, le=9, json_schema_extra={"log": True}))}, "`steps` cannot be searched"),
-        ({"a": (create_model("A", b=(bool, False)), create_model("A", b=(bool, False))()), "a.b": (bool, False)}, "called `a.b`"),
+        ({"a": (Flag, Flag()), "a.b": (bool, False)}, "called `a.b`"),
     ],
 )
 def test_a_model_that_cannot_be_searched_says_why(fields: dict[str, Any], said: str) -> None:
@@ -168,8 +181,8 @@ def test_a_model_that_cannot_be_searched_says_why(fields: dict[str, Any], said: 
 def test_a_model_that_holds_itself_is_refused() -> None:
     class Endless(BaseModel):
         rate: float = Field(0.5, ge=0, le=1)
+        more: "Endless" = {}  # type: ignore[assignment]
 
-    Endless.model_fields["more"] = Everything.model_fields["prompt"].merge_field_infos(annotation=Endless, default=Endless())
     with pytest.raises(DefinitionError, match="holds itself"):
         Space(Endless)
 
@@ -179,3 +192,134 @@ def test_values_that_do_not_fit_are_refused_with_their_names() -> None:
         Space(Everything).values({"speed": 3})
     with pytest.raises(ValidationError, match="steps"):
         Space(Everything).values({"steps": 300})
+
+
+class Device:
+    """An object of which pydantic knows nothing."""
+
+
+class Base(BaseModel):
+    words: int = Field(5, ge=1, le=9)
+
+
+class Sub(Base):
+    kept: int = 2
+
+
+class Untuned(BaseModel):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    rate: float = Field(0.5, ge=0, le=1)
+    key: SecretStr = Field(SecretStr("sk-real"), frozen=True)
+    device: Device = Field(default_factory=Device, frozen=True)
+    base: Base = Field(Sub(kept=7), frozen=True)
+    tuned: Base = Sub(kept=8)
+    limit: float = math.inf
+    hidden: int = Field(3, exclude=True)
+
+
+def test_what_is_not_tuned_stays_what_it_is() -> None:
+    space = Space(Untuned)
+    made = space.values({"rate": 0.25, "tuned.words": 3})
+    assert (made.rate, made.limit, made.hidden) == (0.25, math.inf, 3)
+    assert made.key.get_secret_value() == "sk-real"
+    assert type(made.device) is Device
+    assert made.base == Sub(kept=7)
+    assert made.tuned == Sub(words=3, kept=8)
+    assert space.point(made) == {"rate": 0.25, "tuned.words": 3}
+
+
+class Corner(Enum):
+    NEAR = (0, 0)
+    FAR = (9, 9)
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", serialize_by_alias=True)
+
+    rate: float = Field(0.5, ge=0, le=1, alias="r")
+    shape: Shape = Shape.ROUND
+    corner: Corner = Corner.NEAR
+    sizes: tuple[int, int] = (1, 2)
+    inner: Inner = Field(Inner(), strict=True)
+
+    @computed_field
+    def half(self) -> float:
+        return self.rate / 2
+
+
+def test_strict_models_and_those_with_aliases_and_computed_fields_can_be_tuned() -> None:
+    space = Space(Strict)
+    told = {"rate": 0.25, "shape": "square", "corner": "FAR", "inner.words": 2, "inner.prompt": "inside"}
+    made = space.values(told)
+    assert (made.shape, made.corner, made.sizes, made.inner.words) == (Shape.SQUARE, Corner.FAR, (1, 2), 2)
+    assert space.point(made) == told
+
+
+class Vine(BaseModel):
+    kind: Literal["vine", "creeper"] = "vine"
+    depth: int = Field(2, ge=1, le=9)
+
+
+def test_a_choice_may_be_of_no_model_and_a_model_may_have_several_tags() -> None:
+    class Garden(BaseModel):
+        plant: Line | Vine | None = Field(Vine(kind="creeper", depth=5), discriminator="kind")
+
+    space = Space(Garden)
+    assert space.parts[0].distribution == CategoricalDistribution(["line", "vine", "creeper", None])
+    assert space.point(Garden()) == {"plant.kind": "creeper", "plant[creeper].depth": 5}
+    assert space.values({"plant.kind": "vine"}).plant == Vine()
+    assert space.values({"plant.kind": "creeper", "plant[creeper].depth": 3}).plant == Vine(kind="creeper", depth=3)
+    assert space.values({"plant.kind": None}).plant is None
+    assert space.point(Garden(plant=None)) == {"plant.kind": None}
+    with pytest.raises(DataError, match=r"`plant.kind` is one of 'line', 'vine', 'creeper', None, and not 'tree'"):
+        space.values({"plant.kind": "tree"})
+
+
+def test_a_choice_among_other_things_than_models_is_refused() -> None:
+    class Odd(BaseModel):
+        plant: Annotated[Annotated[Line | Vine, Field(discriminator="kind")] | Tree, Field(discriminator="kind")] = Line()
+
+    with pytest.raises(DefinitionError, match="the choice `plant` is not among models alone"):
+        Space(Odd)
+
+
+@pytest.mark.parametrize(
+    ("field", "distribution"),
+    [
+        ((float, Field(0.5, ge=0.03, le=1.04, multiple_of=0.05)), FloatDistribution(0.05, 1.0, step=0.05)),
+        ((int, Field(32, ge=1, le=100, multiple_of=32)), IntDistribution(32, 96, step=32)),
+        ((int, Field(32, ge=1, le=100, multiple_of=32, json_schema_extra={"log": True})), IntDistribution(1, 100, log=True)),
+    ],
+)
+def test_of_multiples_only_these_are_drawn(field: Any, distribution: Any) -> None:
+    assert Space(create_model("Knobs", size=field)).parts[0].distribution == distribution
+
+
+def test_values_without_an_end_are_not_tuned() -> None:
+    model = create_model("Knobs", rate=(float, Field(0.5, ge=0, le=math.inf)), flag=(bool, False))
+    assert [part.name for part in Space(model).parts] == ["flag"]
+
+
+def test_a_default_that_stands_there_in_another_form_is_read() -> None:
+    model = create_model("Knobs", inner=(Inner, {"words": 7}), rate=(float, Field(1, ge=0, le=2)))
+    assert repr(Space(model).point(Space(model).default)) == "{'inner.words': 7, 'inner.prompt': 'inside', 'rate': 1.0}"
+
+
+def test_what_is_refused_is_named_by_its_whole_way() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Space(Conditional).values({"model.kind": "tree", "model[tree].tip.leaf": "thorn", "model[tree].tip[thorn].length": 7})
+    assert [(one["loc"], one["type"]) for one in caught.value.errors()] == [(("model", "tip", "length"), "less_than_equal")]
+
+
+def test_defaults_that_are_not_valid_when_they_are_given_back_are_refused() -> None:
+    class Grows(BaseModel):
+        rate: float = Field(0.9, ge=0, le=1)
+
+        @field_validator("rate", mode="before")
+        @classmethod
+        def more(cls, rate: float) -> float:
+            return rate + 0.06
+
+    with pytest.raises(DefinitionError, match="the defaults of Grows are not valid when they are given back: `rate`"):
+        Space(Grows)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from llm_brain.optimize.space import Part, Space
+from llm_brain.optimize.parts import Part
+from llm_brain.optimize.space import Space
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -34,14 +36,15 @@ class Scale:
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         self.part, self.name = part, name
-        self._told: Any = part.distribution
         self.distribution: BaseDistribution
-        if isinstance(self._told, CategoricalDistribution):
-            self.distribution = CategoricalDistribution(tuple(range(len(self._told.choices))))
-        elif isinstance(self._told, IntDistribution) and not self._told.log:
-            self.distribution = IntDistribution(0, self._told.high - self._told.low)
-        elif isinstance(self._told, IntDistribution):
-            self.distribution = self._told  # of whole numbers on a logarithmic scale the unit is one
+        self._told: Any = part.distribution
+        told = self._told
+        if isinstance(told, CategoricalDistribution):
+            self.distribution = CategoricalDistribution(tuple(range(len(told.choices))))
+        elif (steps := self._steps) is not None:
+            self.distribution = IntDistribution(0, steps)
+        elif isinstance(told, IntDistribution):
+            self.distribution = told  # of whole numbers on a logarithmic scale the unit is one
         else:
             self.distribution = FloatDistribution(0.0, 1.0)
 
@@ -50,8 +53,10 @@ class Scale:
         told = self._told
         if hasattr(told, "choices"):
             return told.choices.index(value)
+        if self._steps is not None:
+            return round((value - told.low) / told.step)
         if isinstance(told.low, int):
-            return value if told.log else value - told.low
+            return value
         if told.high == told.low:
             return 0.0
         low, high, here = (math.log(x) if told.log else x for x in (told.low, told.high, value))
@@ -62,8 +67,10 @@ class Scale:
         told = self._told
         if hasattr(told, "choices"):
             return told.choices[value]
+        if self._steps is not None:  # in decimals, as they are written: 0.1 + 2 * 0.1 is 0.3
+            return type(told.low)(Decimal(str(told.low)) + int(value) * Decimal(str(told.step)))
         if isinstance(told.low, int):
-            return int(value) if told.log else int(value) + told.low
+            return int(value)
         if told.log:
             found = math.exp(math.log(told.low) + value * (math.log(told.high) - math.log(told.low)))
         else:
@@ -75,7 +82,7 @@ class Scale:
         inside, told = self.inward(value), self._told
         if hasattr(told, "choices"):
             return float(inside)
-        if isinstance(told.low, int):
+        if self._steps is not None or isinstance(told.low, int):
             low, high, here = (math.log(x) if told.log else x for x in (told.low, told.high, value))
             return (here - low) / (high - low) if high > low else 0.0
         return float(inside)
@@ -84,6 +91,12 @@ class Scale:
     def is_choice(self) -> bool:
         """Whether its values have no order."""
         return hasattr(self._told, "choices")
+
+    @property
+    def _steps(self) -> int | None:
+        """How many steps lead to its last value, where its values can be counted: whole numbers, and multiples of a unit."""
+        told = self._told
+        return None if self.is_choice or told.log or told.step is None else round((told.high - told.low) / told.step)
 
     def draw(self, trial: Trial) -> Any:
         """Let a sampler draw a value."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_brain._atomic import write_atomically
-from llm_brain.errors import missing_dependency
+from llm_brain.errors import DataError, missing_dependency
 from llm_brain.optimize.recorded import Recorded, read_recorded
 from llm_brain.optimize.report.cases import case_map
 from llm_brain.optimize.report.lineage import versions, way_to
@@ -31,13 +31,14 @@ def write_study_page(journal: Path | str, path: Path | str | None = None) -> Pat
 
     Args:
         journal: The study's file; it may still be written to.
-        path: The page; replaced if it exists. Without it, as the journal is called, ending in `.html`.
+        path: The page; replaced if it exists. A folder, or what ends in a slash: a page in it. Without it, as the journal is
+            called, ending in `.html`.
 
     Returns:
         The page's path.
 
     Raises:
-        DataError: The journal cannot be read.
+        DataError: The journal cannot be read, or is where the page should be.
         MissingDependencyError: jinja2 or optuna is not installed.
         OSError: The page cannot be written; an earlier one is still there.
 
@@ -58,8 +59,19 @@ def write_study_page(journal: Path | str, path: Path | str | None = None) -> Pat
         ('hill.html', True)
     """
     journal = Path(journal)
+    page = _page(journal, path)
     recorded = read_recorded(journal)
-    return write_atomically(path or journal.with_suffix(".html"), _template().render(**_parts(recorded)))
+    return write_atomically(page, _template().render(**_parts(recorded)))
+
+
+def _page(journal: Path, path: Path | str | None) -> Path:
+    page = journal.with_suffix(".html") if path is None else Path(path)
+    if page.is_dir() or str(path).endswith("/"):
+        page /= f"{journal.stem}.html"
+    if page.resolve() == journal.resolve():
+        message = f"{page} is the journal: name another file for the page"
+        raise DataError(message)
+    return page
 
 
 def _parts(recorded: Recorded) -> dict[str, Any]:

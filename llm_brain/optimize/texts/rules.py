@@ -13,6 +13,7 @@ from llm_brain.strategy.annotations.closed_sets import bare
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+    from llm_brain.optimize.parts import Part
     from llm_brain.optimize.space import Space
 
 LONGEST: Final = 4000
@@ -40,7 +41,14 @@ def default_text(space: Space[Any], name: str) -> str:
         >>> default_text(Space(Knobs), "prompt")
         'Say yes.'
     """
-    return str(_field(space, name).get_default(call_default_factory=True, validated_data={}))
+    part, kinds = _found(space, name)
+    inside: Any = space.default
+    for depth, step in enumerate(part.path):
+        kind = kinds.get(part.path[:depth])
+        if kind is not None and not isinstance(inside, kind):
+            inside = kind()  # of a choice, a model that is not the default's
+        inside = getattr(inside, step)
+    return str(inside)
 
 
 def longest(space: Space[Any], name: str) -> int:
@@ -86,16 +94,20 @@ def check_text(space: Space[Any], name: str, text: str) -> None:
 
 
 def _field(space: Space[Any], name: str) -> FieldInfo:
-    """Find the field of a text, through the models that its choices decide for."""
-    parts = {part.name: part for part in space.parts}
-    part = parts[name]
-    chosen: dict[tuple[str, ...], type[BaseModel]] = {}
-    condition = part.condition
-    while condition is not None:
-        tag = parts[condition[0]]
-        chosen[tag.path[:-1]] = (tag.models or {})[condition[1]]
-        condition = tag.condition
+    part, kinds = _found(space, name)
     model: type[BaseModel] = space.model
     for depth, step in enumerate(part.path[:-1], start=1):
-        model = chosen.get(part.path[:depth]) or bare(model.model_fields[step].annotation)
+        model = kinds.get(part.path[:depth]) or bare(model.model_fields[step].annotation)
     return model.model_fields[part.path[-1]]
+
+
+def _found(space: Space[Any], name: str) -> tuple[Part, dict[tuple[str, ...], type[BaseModel] | None]]:
+    """Find a text, and the models on the way to it that choices decide for."""
+    parts = {part.name: part for part in space.parts}
+    kinds = {}
+    condition = parts[name].condition
+    while condition is not None:
+        tag = parts[condition[0]]
+        kinds[tag.path[:-1]] = (tag.models or {})[condition[1]]
+        condition = tag.condition
+    return parts[name], kinds

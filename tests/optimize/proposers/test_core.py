@@ -73,6 +73,20 @@ def test_the_scale_of_the_score_is_no_difference() -> None:
     assert first == second
 
 
+@pytest.mark.parametrize("sampler", [*SAMPLERS, "gp"])
+def test_of_multiples_only_these_are_drawn(sampler: SamplerName) -> None:
+    class Stepped(BaseModel):
+        rate: float = Field(0.5, ge=0, le=1, multiple_of=0.05)
+        size: int = Field(8, ge=1, le=64, multiple_of=8)
+
+    points = drawn(sampler, Stepped, 14, lambda point: point, lambda point: point["rate"] + point["size"])
+    assert all(round(point["rate"] * 20) / 20 == point["rate"] and point["size"] % 8 == 0 for point in points)
+    assert len({tuple(point.values()) for point in points}) > 8
+    [rate, size] = (scales(Space(Stepped))[name] for name in ("rate", "size"))
+    assert [scale.outward(scale.inward(value)) for scale, value in ((rate, 0.15), (size, 24))] == [0.15, 24]
+    assert (round(rate.unit(0.15), 9), size.unit(36)) == (0.15, 0.5)
+
+
 def test_it_learns_where_scores_are_high() -> None:
     late = drawn("tpe", Knobs, 40, lambda point: point)[25:]
     chance = drawn("random", Knobs, 40, lambda point: point)[25:]

@@ -52,6 +52,18 @@ def test_the_length_and_the_default_of_a_text_are_found_wherever_it_lies(name: s
     assert (longest(SPACE, name), default_text(SPACE, name)) == (limit, text)
 
 
+def test_the_default_of_a_text_is_that_of_the_model_that_holds_it() -> None:
+    class Outer(BaseModel):
+        inner: Inner = Inner(words="Is {message} kind?")
+        way: Plain | Told = Field(Told(words="Told {z}.", inner=Inner(words="{w}")), discriminator="kind")
+
+    space = Space(Outer)
+    names = ("inner.words", "way[told].words", "way[told].inner.words")
+    assert [default_text(space, name) for name in names] == ["Is {message} kind?", "Told {z}.", "{w}"]
+    with pytest.raises(DataError, match=r"has lost \{message\}"):
+        check_text(space, "inner.words", "Is it kind?")
+
+
 def test_a_text_that_has_lost_a_placeholder_is_refused_by_its_name() -> None:
     with pytest.raises(DataError, match=r"`free` has lost \{message\}"):
         check_text(SPACE, "free", "Is it kind?")
