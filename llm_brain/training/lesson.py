@@ -131,6 +131,7 @@ def teach(
             word_dropout=settings.word_dropout,
         )
         judging = Judging(subject, learner, learned, validated, is_judged=teacher is not None)
+        world.told(judging.check)
         result = train(
             learner,
             settings,

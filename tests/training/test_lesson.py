@@ -5,7 +5,7 @@ import random
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 import torch
@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field
 
 from llm_brain.backends import Choice, LanguageBackend, Message, Reply, Request
 from llm_brain.errors import ArgumentError, BackendError, DataError, DefinitionError
-from llm_brain.strategy import Details, FunctionSpec, llm_strategy
+from llm_brain.strategy import Details, FunctionSpec, Hidden, llm_strategy
 from llm_brain.tracing import read_spans, record
-from llm_brain.training import ByteReader, Callback, Given, TrainingSettings, Unlabelled, teach
+from llm_brain.training import ByteReader, Callback, Given, PairSet, TrainingSettings, Unlabelled, teach
 from tests.training.functions import Model, Triage, answered_by, by_words, mood
 
 QUICK = TrainingSettings(epochs=8, batch_size=16, learning_rate=0.01, validate_every=2, averaging=0.5, word_dropout=0.0)
@@ -87,6 +87,37 @@ def test_without_a_teacher_nobody_evaluates(tmp_path: Path) -> None:
     model = Model(by_words)
     teach(answered_by(model), Unlabelled(messages()), folder=tmp_path, reader=ByteReader(), brain=SMALL, settings=QUICK)
     assert len(model.asked) == 80
+
+
+def test_a_teacher_is_asked_with_the_arguments_of_the_calls_whatever_their_texts_look_like(tmp_path: Path) -> None:
+    seen = set()
+
+    def route(message: str, key: Annotated[str, Hidden]) -> Literal["billing", "bug"]:
+        """Decide who reads it."""
+        raise NotImplementedError
+
+    class Strict:
+        def evaluate_output(self, message: str, key: str, desk: str) -> float:
+            seen.add((message, key))
+            return float((desk == "billing") == ("paid" in message))
+
+    pairs = [
+        ((f"self: I {'paid' if place % 2 else 'crashed'} {place}", "secret"), ("bug", "billing")[place % 2])
+        for place in range(20)
+    ]
+    function = llm_strategy("local")(route)
+    taught = teach(
+        function, Given(pairs), teacher=Strict(), folder=tmp_path, reader=ByteReader(), brain=SMALL,
+        settings=QUICK.model_copy(update={"epochs": 2}),
+    )  # fmt: skip
+    assert {message for message, _ in seen} <= {pair.text for pair in taught.pairs.pairs}
+    assert {key for _, key in seen} == {"secret"}
+
+    seen.clear()
+    again = PairSet.load(tmp_path / "pairs.jsonl", taught.pairs.kind, Literal["billing", "bug"])
+    with pytest.raises(ArgumentError, match=r"`key` of .* is hidden"):
+        teach(function, again, teacher=Strict(), folder=tmp_path / "again", reader=ByteReader(), brain=SMALL, settings=QUICK)
+    assert not seen
 
 
 class Ticket(BaseModel):

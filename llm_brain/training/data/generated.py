@@ -91,7 +91,7 @@ def _by_agreement(subject: Subject, drafts: Drafts, into: PairSet, tell: Tell) -
         elif (type(details.value), details.value) != (type(draft.answer), draft.answer):
             into.refuse("judge disagrees")
         else:
-            into.add(Pair(draft.text, draft.answer, subject.probabilities(details), _SOURCE))
+            into.add(Pair(draft.text, draft.answer, subject.probabilities(details), _SOURCE, draft.arguments))
 
 
 def _by_evaluation(subject: Subject, drafts: Drafts, into: PairSet, tell: Tell) -> None:
@@ -105,7 +105,7 @@ def _by_evaluation(subject: Subject, drafts: Drafts, into: PairSet, tell: Tell) 
         elif score < GOOD_ENOUGH:
             into.refuse("judge disagrees")
         else:
-            into.add(Pair(draft.text, draft.answer, (), _SOURCE))
+            into.add(Pair(draft.text, draft.answer, (), _SOURCE, draft.arguments))
 
 
 _SOURCE: Final = "generated"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -31,6 +31,8 @@ class Pair:
         answer: The right answer, a value of the function's return type.
         probabilities: Of the type's options, in their order, where they are known; else empty.
         source: Where the pair came from: "given", "generated", "traced", "unlabelled".
+        arguments: The call's, by name, for who judges other answers to it. None where the text alone is known: in a file, in a
+            trace, and in a process that was sent the pair.
 
     Example:
         >>> Pair("It broke.", "unhappy", (0.1, 0.9), "unlabelled").answer
@@ -41,6 +43,11 @@ class Pair:
     answer: Any
     probabilities: tuple[float, ...] = ()
     source: str = "given"
+    arguments: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[type[Pair], tuple[str, Any, tuple[float, ...], str]]:
+        """Pickle what is learned from: arguments may hold what cannot be sent, and only the first process judges."""
+        return Pair, (self.text, self.answer, self.probabilities, self.source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ class Given:
         for given, answer in self._pairs:
             try:
                 arguments = bound_arguments(subject.function, unfolded(given, spec.parameters))
-                pair = Pair(subject.text(arguments), checked_answer(answer, spec), source="given")
+                pair = Pair(subject.text(arguments), checked_answer(answer, spec), (), "given", arguments)
             except ArgumentError:
                 into.refuse("malformed")
             else:
@@ -159,7 +159,7 @@ class Unlabelled:
                 into.refuse("malformed")
         for draft, details in zip(drafts.kept, drafts.answered("the model answers the inputs", tell), strict=True):
             if isinstance(details, Details):
-                into.add(Pair(draft.text, details.value, subject.probabilities(details), "unlabelled"))
+                into.add(Pair(draft.text, details.value, subject.probabilities(details), "unlabelled", draft.arguments))
             else:
                 into.refuse("not answered")
 

@@ -2,6 +2,8 @@
 
 import json
 import math
+import pickle
+import threading
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -298,3 +300,10 @@ def test_of_very_many_combinations_as_many_are_drawn_as_are_wanted() -> None:
 def test_nothing_to_combine_is_a_data_error() -> None:
     with pytest.raises(DataError, match="`mood` has no values"):
         combinations({"product": ["kettle"], "mood": []}, 3)
+
+
+def test_a_pair_is_sent_to_another_process_without_its_arguments() -> None:
+    pair = Pair("It works.", True, (0.75, 0.25), "traced", {"message": "It works.", "connection": threading.Lock()})
+    sent = pickle.loads(pickle.dumps(pair))
+    assert sent == pair
+    assert sent.arguments is None
