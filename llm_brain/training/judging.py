@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_brain.errors import DefinitionError
@@ -46,14 +46,24 @@ class Judging:
     ) -> None:
         self._subject, self._learner, self._validated = subject, learner, validated
         self._spec = subject.function.spec
-        self._prompts = [pair.text for pair in learned]
+        self._learned = learned
         self.is_judged = is_judged
         self._order = subject.teaching.rank
         self.rank = None if self._order is None else self._rank
 
+    def check(self) -> None:
+        """Make sure that a teacher can be asked about every call, before it is asked about any.
+
+        Raises:
+            ArgumentError: The arguments of a call are not known, and its text does not tell them.
+        """
+        if self.is_judged:
+            for pair in (*self._learned, *self._validated):
+                self._called(pair)
+
     def evaluate(self, prompt: int, answer: Any) -> float:
         """Score an answer to a prompt."""
-        return self._subject.teaching.evaluate(call_arguments(self._spec, self._prompts[prompt]), answer)
+        return self._subject.teaching.evaluate(self._called(self._learned[prompt]), answer)
 
     def validate(self) -> Validation:
         """Let the brain answer the pairs that were set aside, and score that."""
@@ -64,11 +74,14 @@ class Judging:
         metrics = {"modulators": recording.levels(), "agreement": agreement}
         if not self.is_judged:
             return Validation(agreement, metrics)
-        called = [call_arguments(self._spec, text) for text in texts]
+        called = [self._called(pair) for pair in self._validated]
         return Validation(self._subject.teaching.score(list(zip(called, given, strict=True))), metrics)
 
     def _rank(self, prompt: int, answers: Sequence[Any]) -> list[int]:
         if self._order is None:
             message = "the teacher has no `rank_outputs`"
             raise DefinitionError(message)
-        return self._order(call_arguments(self._spec, self._prompts[prompt]), answers)
+        return self._order(self._called(self._learned[prompt]), answers)
+
+    def _called(self, pair: Pair) -> Mapping[str, Any]:
+        return call_arguments(self._spec, pair.text) if pair.arguments is None else pair.arguments

@@ -125,6 +125,13 @@ class Student:
             surest = output.answer.log_prob(output.answer.best())
             return Answered(details, math.exp(min(float(surest), 700.0)), output.features[0].mean(dim=0).cpu())
 
+    def forget(self) -> None:
+        """Forget what was computed from the brain's weights, after something wrote into `parameter.data` in place.
+
+        Any other change of the weights is noticed.
+        """
+        self._quick.forget()
+
     def answer_all(self, texts: Sequence[str], *, batch_size: int = 256) -> list[Any]:
         """Answer many texts, in batches of similar length, which is the fastest way to have a thousand answers.
 

@@ -100,6 +100,15 @@ def test_it_refuses_other_answers_or_another_order_of_them(returns: Any, new_bra
         implemented_by(Student(new_brain(), reader, "Critic.mood", returns)).mood("good")
 
 
+def test_a_student_whose_weights_were_changed_unseen_answers_anew_when_it_has_forgotten(student: Student) -> None:
+    student.answer("the good film")
+    for parameter in student.brain.parameters():
+        parameter.data.mul_(0.0)
+    student.forget()
+    assert student.answer("the good film").confidence == pytest.approx(0.5)
+    assert student.answer("the good film").features.abs().max() == 0.0
+
+
 def test_it_reads_several_arguments_as_lines(new_brain: NewBrain, reader: TokenReader) -> None:
     student = Student(new_brain(), reader, "Critic.compare", bool)
     details = implemented_by(student).compare.with_details("good", "bad")

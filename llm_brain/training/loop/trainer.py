@@ -29,6 +29,7 @@ from llm_brain.training.loop.batches import PromptBatches, length_batches
 from llm_brain.training.loop.losses import REWARDS, Losses, Work, log_probabilities, together
 from llm_brain.training.loop.randomness import seed_of
 from llm_brain.training.loop.schedule import SCHEDULES
+from llm_brain.training.loop.weights import feedback_weights
 from llm_brain.training.loop.world import World
 from llm_brain.training.settings import TrainingSettings
 
@@ -167,15 +168,17 @@ class Trainer:
         own = mine or list(examples[:1])
         reference = self._reference(own_groups)
         weight = 1 - (1 - self.settings.distillation_end) * self._done()
+        asked_in = [own_groups[place::number] for place in range(number)]
+        weights = feedback_weights(asked_in, groups, self.settings.objective, world.size)
         parts = []
-        for place in range(number):
-            taken, asked = own[place::number], own_groups[place::number]
+        for place, asked in enumerate(asked_in):
+            taken = own[place::number]
             parts.append(
                 Work(
                     taken,
                     weight * len(taken) * world.size / len(examples) if mine else 0.0,
                     asked,
-                    len(asked) * world.size / max(1, len(groups)),
+                    weights[place],
                     None if reference is None else reference[place::number],
                     self._baseline(asked),
                 )
