@@ -5,8 +5,8 @@ than `max_staleness` updates is dropped and counted. What had begun to be evalua
 answer's reward is known at once when it is drawn again; what had not is given up, so that the queue never grows old. A reward is
 None where its evaluation failed. With a journal, a resumed training is told what it was told before.
 
-With an allocation, a fixed number of calls is spent on the answers that a predictor is unsure of, and no group is too old: a group
-waits because one of its answers was drawn to be asked for, so to drop it would leave out what the draw was corrected by.
+With an allocation, a fixed number of calls is spent on the answers that a predictor is unsure of, and no group is too old. A
+group waits because one of its answers was drawn to be asked for: to drop it would leave out the correction, and bias the rest.
 """
 
 from __future__ import annotations
