@@ -6,6 +6,7 @@ import random
 
 from llm_brain.errors import DataError
 from llm_brain.training.data import Pair, PairSet
+from llm_brain.training.data.texts import normalized
 
 FEWEST = 4
 
@@ -60,8 +61,8 @@ def set_aside(pairs: PairSet, held_out: PairSet, seed: int) -> tuple[list[Pair],
     if len(held_out) < 2:  # noqa: PLR2004 - one for each half
         message = f"{len(held_out)} pairs are held out: give 2 at least, to validate with one and to calibrate with the other"
         raise DataError(message)
-    taken = {pair.text for pair in held_out.pairs}
+    taken = {normalized(pair.text) for pair in held_out.pairs}
     order = list(held_out.pairs)
     random.Random(seed).shuffle(order)
     half = len(order) // 2
-    return [pair for pair in pairs.pairs if pair.text not in taken], order[:half], order[half:]
+    return [pair for pair in pairs.pairs if normalized(pair.text) not in taken], order[:half], order[half:]
