@@ -46,6 +46,7 @@ def described(method: Callable[..., Any] | None) -> Any:
         spec = method.spec
         told = [spec.line, spec.persona, spec.instruction, repr(spec.sampling), json_text(state_of(method))]
         return [*told, _digest([repr(example) for example in spec.examples]), method.implementation.name]
+    method = inspect.unwrap(method, stop=lambda inner: hasattr(inner, "__self__"))
     owner = getattr(method, "__self__", method)
     where = type(owner) if not isinstance(owner, FunctionType) else owner
     return [where.__module__, where.__qualname__, _digest(_codes(method, owner)), *_fields(owner)]

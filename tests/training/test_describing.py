@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -84,6 +85,18 @@ def test_the_same_judge_is_the_same_though_it_was_asked_meanwhile() -> None:
 def test_another_judge_is_another(one: Any, other: Any) -> None:
     # The names of classes are left out: Stricter and Strictest differ in what they hold alone.
     assert [found and found[2:] for found in told(one)] != [found and found[2:] for found in told(other)]
+
+
+def test_a_method_that_is_wrapped_is_the_one_inside() -> None:
+    def wrapped(judge: Judge) -> Any:
+        @functools.wraps(judge.evaluate_output)
+        def call(message: str, mood: str) -> float:
+            return judge.evaluate_output(message, mood)
+
+        return SimpleNamespace(evaluate_output=call)
+
+    assert told(wrapped(Judge())) == told(Judge())
+    assert told(wrapped(Judge())) != told(wrapped(Judge("like")))
 
 
 def test_who_writes_the_pairs_does_not_matter() -> None:
