@@ -47,6 +47,9 @@ def evaluate(
     calls = read_gold(gold, asked)
     found = _measured(taught, asked, calls, with_model=with_model, agreement=cascade)
     _show_accuracies(found, len(calls))
+    _show_errors(found)
+    if known := _known(taught, asked, calls):
+        print(f"\n{known} of the {len(calls)} calls are among the pairs of the lesson: the brain may know them by heart")
     for measured, _ in found:
         _show_confusion(measured, calls, taught.student.kind)
 
@@ -120,6 +123,38 @@ def _show_accuracies(found: Sequence[tuple[Measured, int]], number: int) -> None
         cells = (right, f"{low:.1%} to {high:.1%}", f"{measured.seconds * 1000:,.2f}", f"{asked:,}", f"{measured.failed:,}")
         table.add_row(Text(visible_text(measured.name)), *cells)
     show_table(table)
+
+
+def _show_errors(found: Sequence[tuple[Measured, int]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from llm_brain.cli.table import show_table
+    from llm_brain.tracing.text import visible_text
+
+    names = list(dict.fromkeys(name for measured, _ in found for name in measured.errors))
+    if not names:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("mean absolute error", no_wrap=True)
+    for name in names:
+        table.add_column(Text(visible_text(name)), justify="right")
+    for measured, _ in found:
+        cells = [f"{measured.errors[name]:.4g}" if name in measured.errors else "" for name in names]
+        table.add_row(Text(visible_text(measured.name)), *cells)
+    print()
+    show_table(table)
+
+
+def _known(taught: Taught, function: TypedFunction[..., Any], gold: Gold) -> int:
+    """Count the calls of a gold set that the lesson has seen."""
+    from llm_brain.training.calls import call_text, state_of
+    from llm_brain.training.data.texts import normalized
+    from llm_brain.training.subject import bound
+
+    called = bound(function)
+    seen = {normalized(pair.text) for pair in (*taught.pairs.pairs, *taught.calibration)}
+    return sum(normalized(call_text(called.spec, arguments, state_of(called))) in seen for arguments, _ in gold)
 
 
 def _show_confusion(measured: Measured, gold: Gold, kind: AnswerType) -> None:

@@ -25,7 +25,9 @@ def teach(
     inputs: Annotated[
         Path | None, typer.Option(help="Inputs that the function's model answers: a text a line, or JSON lines of arguments.")
     ] = None,
-    pairs: Annotated[Path | None, typer.Option(help="Pairs of your own: JSON lines of arguments and `answer`.")] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Pairs that there are: JSON lines of arguments and `answer`, or what a cascade kept.")
+    ] = None,
     traces: Annotated[Path | None, typer.Option(metavar="RUN", help="A run's folder: what was asked and answered there.")] = None,
     generate: Annotated[int, typer.Option(min=0, help="How many pairs the teacher writes.")] = 0,
     vary: Annotated[list[str] | None, typer.Option(metavar="NAME=A,B,C", help="What written pairs are varied by.")] = None,
@@ -37,12 +39,14 @@ def teach(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the training.")] = None,
     brain: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A field of the brain's shape.")] = None,
     reader: Annotated[ReaderName, typer.Option(help="What the brain reads: its model's tokens, or bytes.")] = "tokens",
+    balance: Annotated[bool, typer.Option(help="Whether pairs of the commonest answers are dropped.")] = True,
     longest: Annotated[int, typer.Option(min=1, help="How many symbols a text that it writes has at most.")] = 64,
 ) -> None:
     """Teach a brain a typed function, from the sources that are named. An interrupted teaching goes on with the same command."""
     from llm_brain.cli.function_file import load_function, load_teacher
     from llm_brain.training import ByteReader, load_teaching_config
     from llm_brain.training import teach as teach_function
+    from llm_brain.training.lesson import BALANCE
 
     settings = load_teaching_config(config, training=_changes(set_, "--set"), brain=_changes(brain, "--brain"))
     varied = _varied(vary)
@@ -58,6 +62,7 @@ def teach(
             settings=settings.settings,
             brain=settings.brain,
             reader=ByteReader() if reader == "bytes" else None,
+            balance=BALANCE if balance else None,
             longest=longest,
         )
     except KeyboardInterrupt:
@@ -76,14 +81,15 @@ def _sources(
     generate: int,
     varied: Mapping[str, Sequence[str]],
 ) -> list[Source]:
-    from llm_brain.training import Generated, Given, Traced, Unlabelled
+    from llm_brain.training import Generated, Traced, Unlabelled
+    from llm_brain.training.data import pairs_file
 
     if varied and not generate:
         message = "--vary is for written pairs: say how many with --generate"
         raise typer.BadParameter(message)
     sources: list[Source] = []
     if pairs is not None:
-        sources.append(Given.from_file(pairs))
+        sources.append(pairs_file(pairs))
     if traces is not None:
         sources.append(Traced(traces))
     if inputs is not None:
@@ -142,6 +148,8 @@ def _show(taught: Taught, *, is_judged: bool) -> None:
     print()
     scored = "by the teacher" if is_judged else "agreement with pairs that were set aside"
     epochs = "1 epoch" if len(taught.history) == 1 else f"{len(taught.history)} epochs"
-    print(f"validation  {taught.score:.3f}, {scored}, after {epochs}")
+    losses = [one["validation_loss"] for one in taught.history if "validation_loss" in one]
+    loss = f", loss {min(losses):.3f}" if losses else ""
+    print(f"validation  {taught.score:.3f}, {scored}{loss}, after {epochs}")
     print(f"student     {taught.folder / 'student'}")
     print(f"set aside   {len(taught.calibration)} pairs, to calibrate a cascade with")

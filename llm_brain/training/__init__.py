@@ -2,13 +2,14 @@
 
 In the order of a lesson:
 
-    calls, answers, reading    a call as a text, a return type as a head, a text as tokens
+    calls, answers, reading    a call as a text, a return type as a head, a text as tokens; call_form: which calls a brain knows
     teacher, teaching          who writes pairs and judges answers, and how whatever methods it has are called
     data                       pairs: written, labelled, recorded, given; judged, counted, balanced
     learner, brain_learner     what is trained
     feedback, objectives       evaluations in the background, and what they are turned into
     loop, settings, callbacks  the training: steps, checkpoints, several processes; configuration: settings from YAML
-    splitting, judging         what is held out, and who scores what the brain says to it
+    splitting, judging         what is held out, and who scores what the brain says to it; describing: who that is, and
+                               remembering: what it said
     lesson, taught             all of it for a typed function, in one call, and what came of it
     student, cascade           the brain in the place of the model, and the model where the brain is unsure
     measuring                  all three on answers that are known
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from llm_brain.training.configuration import load_teaching_config as load_teaching_config
     from llm_brain.training.data import Generated as Generated
     from llm_brain.training.data import Given as Given
+    from llm_brain.training.data import Kept as Kept
     from llm_brain.training.data import Pair as Pair
     from llm_brain.training.data import PairSet as PairSet
     from llm_brain.training.data import Source as Source
@@ -83,6 +85,7 @@ __getattr__, __dir__, __all__ = attach(
         "Given": "data",
         "Group": "feedback",
         "Journal": "feedback",
+        "Kept": "data",
         "Learner": "learner",
         "LinearRewardPredictor": "feedback",
         "Pair": "data",

@@ -83,6 +83,11 @@ class BrainLearner(Learner):
             "learning": [temperature, word_dropout],
         }
 
+    @property
+    def alike(self) -> int:
+        """How many examples read the same as an earlier one: what tells them apart stands after the reader's cut."""
+        return len(self._rows) - len(set(map(tuple, self._rows)))
+
     def loss(self, examples: Sequence[int]) -> Tensor:
         """Give the mean cross-entropy against the teacher's probabilities, or against the answers where there are none."""
         answer = self._read([self._rows[example] for example in examples], hide=self.training).answer
@@ -125,6 +130,29 @@ class BrainLearner(Learner):
             found += self._kind.values(self._read(rows[start : start + batch_size], hide=False).answer.best())
         self.train(training)
         return found
+
+    @torch.no_grad()
+    def likelihood(self, pairs: Sequence[Pair], *, batch_size: int = 128) -> float:
+        """Give the mean log-probability of the answers of pairs, in nats; of a real number, the log of its density.
+
+        Example:
+            >>> from llm_brain.brain import BrainConfig
+            >>> from llm_brain.training import ByteReader, Pair, answer_for
+            >>> kind, reader = answer_for(bool), ByteReader()
+            >>> brain = Brain(BrainConfig(input_size=32, vocabulary=reader.vocabulary, answer=kind.answer, width=8, heads=1))
+            >>> BrainLearner(brain, reader, kind, []).likelihood([Pair("good", True), Pair("bad", False)]) < 0
+            True
+        """
+        training = self.training
+        self.eval()
+        device, total = next(self.brain.parameters()).device, 0.0
+        for start in range(0, len(pairs), batch_size):
+            part = pairs[start : start + batch_size]
+            wanted = on_device(self._kind.target([pair.answer for pair in part]), device)
+            answer = self._read([self._reader.tokens(pair.text) for pair in part], hide=False).answer
+            total += float(answer.log_prob(wanted).sum())
+        self.train(training)
+        return total / len(pairs)
 
     def describe(self) -> dict[str, Any]:
         """Say what the brain is, how it reads, and all that it learns from."""

@@ -10,9 +10,10 @@ All of it lies in one folder, together with the answers that were paid for: the 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import torch
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from llm_brain.errors import ArgumentError, DefinitionError
 from llm_brain.strategy.words import explain
 from llm_brain.training.answers import answer_for
 from llm_brain.training.brain_learner import BrainLearner
+from llm_brain.training.call_form import CallForm
 from llm_brain.training.callbacks import Callback
 from llm_brain.training.data import PairSet, Source, Tell
 from llm_brain.training.judging import Judging
@@ -32,7 +34,7 @@ from llm_brain.training.loop.train import train
 from llm_brain.training.loop.world import joined
 from llm_brain.training.progress import shown_lesson
 from llm_brain.training.readers import default_reader
-from llm_brain.training.reading import Reader
+from llm_brain.training.reading import Reader, ReadingWarning
 from llm_brain.training.settings import TrainingSettings
 from llm_brain.training.splitting import set_aside, split_pairs
 from llm_brain.training.student import Student
@@ -42,6 +44,9 @@ from llm_brain.training.teaching import Teaching
 
 Data: TypeAlias = Source | Sequence[Source] | PairSet
 """Where pairs come from, or pairs that were gathered before, as they are."""
+
+BALANCE: Final = 1.5
+"""How many times as many pairs as the answer in the middle the commonest may have."""
 
 
 def teach(
@@ -54,6 +59,7 @@ def teach(
     settings: TrainingSettings | None = None,
     brain: Mapping[str, Any] | None = None,
     reader: Reader | None = None,
+    balance: float | None = BALANCE,
     longest: int = 64,
     device: torch.device | str = "cpu",
     callbacks: Sequence[Callback] = (),
@@ -78,12 +84,15 @@ def teach(
         brain: Fields of `BrainConfig` that the task does not decide: `{"width": 128, "blocks": 2}`.
         reader: How it reads text; by default the tokens and the frozen embeddings of the function's own model where that is on
             this machine, and of the embedded model elsewhere.
+        balance: From what is learned, pairs of the commonest answers are dropped until none has more than so many times as many
+            as the one in the middle; see `PairSet.balance`. None: nothing is dropped. A set of pairs is taken as it is.
         longest: How many symbols a text that it writes has at most.
         device: Where the brain is trained, and stays.
         callbacks: Are told of updates, epochs and evaluations.
         progress: Whether the terminal shows bars; None: where there is one.
 
     Raises:
+        ArgumentError: `balance` is below 1, or a field of the brain does not fit.
         DefinitionError: It is no typed function, or a brain cannot answer with its type.
         DataError: There are too few pairs; the message tells what was refused, and why.
         BackendError: The model failed in a way that concerns all calls, or the validation failed.
@@ -106,6 +115,9 @@ def teach(
         True
     """
     settings, folder = settings or TrainingSettings(), Path(folder)
+    if balance is not None and not balance >= 1:
+        message = f"balance={balance} would drop pairs of every answer: give 1 or more, or None to keep all"
+        raise ArgumentError(message)
     with (
         joined() as world,
         own_randomness(torch.device(device)),
@@ -114,11 +126,15 @@ def teach(
         subject = _subject(function, teacher, folder, longest)
         _check_budget(subject, settings)
         aside = None if held_out is None else world.told(lambda: _gathered(subject, held_out, bars.stage))
-        pairs = world.told(lambda: _written(subject, data, folder, bars.stage))
+        pairs = world.told(lambda: _gathered(subject, data, bars.stage))
         if aside is None:
             learned, validated, calibration = split_pairs(pairs, settings.held_out, settings.seed)
         else:
             learned, validated, calibration = set_aside(pairs, aside, settings.seed)
+        if balance is not None and not isinstance(data, PairSet):
+            # Only what is learned: what validates and calibrates comes as calls do.
+            learned = pairs.balance(balance, among=learned)
+        world.told(lambda: _write(pairs, folder))
         reader = reader or world.told(lambda: default_reader(subject.function))
         torch.manual_seed(settings.seed)
         network = build_brain(subject, reader, brain or {}).to(device)
@@ -131,7 +147,13 @@ def teach(
             temperature=settings.distillation_temperature,
             word_dropout=settings.word_dropout,
         )
-        judging = Judging(subject, learner, learned, validated, is_judged=teacher is not None)
+        if (alike := learner.alike) and world.is_first:
+            message = (
+                f"{alike} of {len(learned)} texts read the same as another one: they differ only after what the reader "
+                "takes of a text. Give a `reader` that takes more"
+            )
+            warnings.warn(message, ReadingWarning, stacklevel=2)
+        judging = Judging(subject, learner, learned, validated, is_judged=teacher is not None, folder=folder)
         world.told(judging.check)
         result = train(
             learner,
@@ -140,11 +162,12 @@ def teach(
             evaluate=judging.evaluate if judging.is_judged else None,
             rank=judging.rank,
             validate=judging.validate,
+            described=judging.describe(),
             callbacks=[bars, *callbacks],
             world=world,
         )
         spec = subject.function.spec
-        student = Student(network, reader, spec.qualified_name, spec.returns)
+        student = Student(network, reader, spec.qualified_name, spec.returns, form=CallForm.of(subject.function))
         taught = Taught(student, result.score or 0.0, result.history, pairs, calibration, folder)
         if world.is_first:
             taught.save()
@@ -190,13 +213,9 @@ def _check_budget(subject: Subject, settings: TrainingSettings) -> None:
         raise DefinitionError(message)
 
 
-def _written(subject: Subject, data: Data, folder: Path, tell: Tell) -> PairSet:
-    pairs = _gathered(subject, data, tell)
-    if pairs is not data:
-        pairs.balance()
+def _write(pairs: PairSet, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pairs.save(folder / PAIRS)
-    return pairs
 
 
 def _gathered(subject: Subject, data: Data, tell: Tell) -> PairSet:

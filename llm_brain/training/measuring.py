@@ -11,10 +11,13 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel
 
 from llm_brain.errors import ArgumentError, DataError, LLMBrainError
 from llm_brain.strategy.function import TypedFunction
@@ -46,6 +49,8 @@ class Measured:
         answers: To each call; its error where it failed.
         right: How many are right; a call that failed is not.
         seconds: Of a call, the mean.
+        errors: How far off each number of the answers is, in the mean of the calls that were answered: by its name in a record,
+            "" where the answer is the number.
 
     Example:
         >>> Measured("brain", [True, False, LLMBrainError("no")], right=1, seconds=0.001).failed
@@ -56,6 +61,7 @@ class Measured:
     answers: list[Any]
     right: int
     seconds: float
+    errors: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -170,7 +176,8 @@ def measure(
     told = reraised(asked.map_details(inputs, concurrency=concurrency, on_result=tick))
     answers = [found.value if isinstance(found, Details) else found for found in told]
     right = sum(_same(answer, wanted) for answer, (_, wanted) in zip(answers, gold, strict=True))
-    return Measured(implementation.name, answers, right, watched.seconds / len(gold))
+    errors = {} if called.spec.options else number_errors(gold, answers)
+    return Measured(implementation.name, answers, right, watched.seconds / len(gold), errors)
 
 
 def read_gold(path: Path, function: Callable[..., Any]) -> Gold:
@@ -251,6 +258,33 @@ def confusion(kind: AnswerType, gold: Gold, answers: Sequence[Any]) -> list[list
         if options and not isinstance(answer, LLMBrainError):
             counts[int(kind.target([wanted])[0])][int(kind.target([answer])[0])] += 1
     return counts
+
+
+def number_errors(gold: Gold, answers: Sequence[Any]) -> dict[str, float]:
+    """Tell how far off the numbers in answers are: the mean absolute errors, by their names in a record.
+
+    Args:
+        gold: The calls and their answers.
+        answers: What was answered; a call that failed is left out.
+
+    Example:
+        >>> number_errors([({}, 0.5), ({}, 0.25)], [0.75, 0.25]), number_errors([({}, "happy")], ["unhappy"])
+        ({'': 0.125}, {})
+    """
+    found: dict[str, list[float]] = defaultdict(list)
+    for answer, (_, wanted) in zip(answers, gold, strict=True):
+        given = {} if isinstance(answer, LLMBrainError) else _numbers(answer)
+        for name, number in _numbers(wanted).items():
+            if name in given:
+                found[name].append(abs(given[name] - number))
+    return {name: math.fsum(each) / len(each) for name, each in found.items()}
+
+
+def _numbers(answer: Any, name: str = "") -> dict[str, float]:
+    if isinstance(answer, BaseModel):
+        inside = [_numbers(getattr(answer, part), f"{name}.{part}".lstrip(".")) for part in type(answer).model_fields]
+        return {place: number for numbers in inside for place, number in numbers.items()}
+    return {name: float(answer)} if isinstance(answer, int | float) and not isinstance(answer, bool) else {}
 
 
 def _same(answer: Any, wanted: Any) -> bool:

@@ -24,6 +24,15 @@ TABLE_DIMENSIONS = 2
 BYTE_VECTOR = 32
 
 
+class ReadingWarning(UserWarning):
+    """Texts that differ are the same to the reader, so that a brain cannot tell them apart.
+
+    Example:
+        >>> issubclass(ReadingWarning, UserWarning)
+        True
+    """
+
+
 @runtime_checkable
 class Reader(Protocol):
     """Turns texts into what a brain reads.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from llm_brain.training.loop.schedule import ScheduleName
 
@@ -48,8 +49,8 @@ class TrainingSettings(BaseModel):
     """Inputs, taken from the pairs that are learned from, whose answers by the brain are evaluated."""
     feedback_prompts: int = Field(default=32, ge=1)
     """Prompts whose answers are evaluated in a step."""
-    answers_per_prompt: int = Field(default=4, ge=2)
-    """K: answers drawn to each such prompt."""
+    answers_per_prompt: int = Field(default=4, ge=1)
+    """K: answers drawn to each such prompt; 1 only where the objective is "reinforce", and needs no other to compare with."""
     entropy_bonus: float = Field(default=0.01, ge=0.0, le=1.0)
     """Weight of the entropy of the answers to evaluated prompts."""
     kl_weight: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -76,3 +77,12 @@ class TrainingSettings(BaseModel):
     """Updates between two checkpoints; the end of an epoch has one in any case."""
     seed: int = 0
     """Of the order, the draws and the initial weights."""
+
+    @field_validator("answers_per_prompt")
+    @classmethod
+    def _has_others_to_compare_with(cls, number: int, info: ValidationInfo) -> int:
+        objective = info.data.get("objective", "reinforce")  # it is missing where it was refused itself
+        if number == 1 and objective != "reinforce":
+            message = "{objective} measures answers to a prompt against each other: take 2 or more, or reinforce"
+            raise PydanticCustomError("too_few_answers", message, {"objective": objective})
+        return number

@@ -6,6 +6,7 @@ import random
 
 from llm_brain.errors import DataError
 from llm_brain.training.data import Pair, PairSet
+from llm_brain.training.data.texts import normalized
 
 FEWEST = 4
 
@@ -62,8 +63,8 @@ def set_aside(pairs: PairSet, held_out: PairSet, seed: int) -> tuple[list[Pair],
             f"refused: {held_out.refusals()}"
         )
         raise DataError(message)
-    taken = {pair.text for pair in held_out.pairs}
+    taken = {normalized(pair.text) for pair in held_out.pairs}
     order = list(held_out.pairs)
     random.Random(seed).shuffle(order)
     half = len(order) // 2
-    return [pair for pair in pairs.pairs if pair.text not in taken], order[:half], order[half:]
+    return [pair for pair in pairs.pairs if normalized(pair.text) not in taken], order[:half], order[half:]

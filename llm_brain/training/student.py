@@ -21,8 +21,9 @@ from llm_brain.errors import CheckpointError, DefinitionError
 from llm_brain.strategy.annotations.names import type_name
 from llm_brain.strategy.implementation import Details
 from llm_brain.training.answers import AnswerType, answer_for
+from llm_brain.training.call_form import CallForm, parameters_read
 from llm_brain.training.calls import call_text
-from llm_brain.training.cascade.confident import Answered
+from llm_brain.training.cascade.confident import Answered, UntaughtError
 from llm_brain.training.reading import Reader
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Student:
         function: The qualified name of the function it was taught ("MoodReader.mood").
         returns: The type of its answers; see `answer_for`.
         codec: How it writes text, where it does; `ByteCodec` when omitted.
+        form: What the calls were made of that it was taught, so that others are refused; None: nobody knows.
 
     Raises:
         DefinitionError: A brain cannot answer with that type, or this one answers with another.
@@ -65,6 +67,7 @@ class Student:
         returns: Any,
         *,
         codec: SymbolCodec | None = None,
+        form: CallForm | None = None,
         name: str = "brain",
     ) -> None:
         self._kind_of = partial(answer_for, codec=codec or ByteCodec(), longest=_longest(brain.config.answer))
@@ -78,6 +81,7 @@ class Student:
         self.reader = reader
         self._device = next(brain.parameters()).device
         self.function = function
+        self.form = form
         self.kind: AnswerType = kind
         self.meaning = kind.meaning()
         self._accepted: tuple[FunctionSpec, AnswerType] | None = None
@@ -89,19 +93,29 @@ class Student:
 
         Raises:
             DefinitionError: It is another function than the one that was taught.
+            UntaughtError: It was taught with a state of the object, and there is none, or the other way round.
         """
         del sample  # the brain's answer is its best: every sample is the same
-        kind = self._kind(spec)
+        text = self.text(spec, arguments, state)
         with torch.inference_mode():
-            return self._details(self._read(call_text(spec, arguments, state)).answer, kind)
+            return self._details(self._read(text).answer, self._kind(spec))
 
     def text(self, spec: FunctionSpec, arguments: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
         """Write a call as the text that the brain reads.
 
         Raises:
             DefinitionError: It is a call of another function than the one that was taught.
+            UntaughtError: It was taught with a state of the object, and there is none, or the other way round.
         """
         self._kind(spec)
+        if self.form is not None and not self.form.fits_state(state):
+            taught = f"with the state of an object ({', '.join(self.form.state)})" if self.form.state else "without a state"
+            asked = f"with one ({', '.join(state)})" if state else "without one"
+            message = (
+                f"this brain was taught {self.function} {taught}, and is asked {asked}: teach the method of an object that is as "
+                f"those in use, `{spec.name}` of one"
+            )
+            raise UntaughtError(message)
         return call_text(spec, arguments, state)
 
     def answer(self, text: str) -> Answered:
@@ -158,7 +172,10 @@ class Student:
         Raises:
             CheckpointError: The folder cannot be written.
         """
-        save_brain(self.brain, folder, {"function": self.function, "meaning": self.meaning, "reader": self.reader.describe()})
+        told = {"function": self.function, "meaning": self.meaning, "reader": self.reader.describe()}
+        if self.form is not None:
+            told["form"] = self.form.described()
+        save_brain(self.brain, folder, told)
 
     @classmethod
     def load(cls, folder: Path, reader: Reader, returns: Any, *, codec: SymbolCodec | None = None) -> Student:
@@ -183,7 +200,8 @@ class Student:
             message = f"the brain in {folder} read by {extra.get('reader')}, and the reader is {reader.describe()}"
             raise CheckpointError(message)
         try:
-            student = cls(brain, reader, function, returns, codec=codec)
+            form = CallForm.restored(extra["form"]) if "form" in extra else None
+            student = cls(brain, reader, function, returns, codec=codec, form=form)
             if student.meaning == meaning:
                 return student
         except DefinitionError as error:
@@ -216,6 +234,9 @@ class Student:
         message = f"this brain was taught {self.function} with the answers {self.meaning}; it cannot implement "
         if spec.qualified_name != self.function:
             raise DefinitionError(message + spec.qualified_name)
+        if self.form is not None and self.form.parameters != parameters_read(spec):
+            message = f"this brain was taught {self.function}{self.form}; it cannot implement {spec.line}: teach it anew"
+            raise DefinitionError(message)
         kind = None if spec.likelihood_of else self._kind_of(spec.returns)
         if kind is None or kind.answer != self.brain.config.answer or kind.meaning() != self.meaning:
             raise DefinitionError(message + f"it with the answers of {type_name(spec.returns)}")

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from llm_brain._atomic import write_atomically
 from llm_brain.errors import CheckpointError, DataError
+from llm_brain.training.call_form import parameters_read
 from llm_brain.training.data import Pair, PairSet
 from llm_brain.training.readers import described_reader
 from llm_brain.training.reading import Reader
@@ -112,6 +113,9 @@ class Taught:
             student = Student.load(folder / STUDENT, reader, typed.spec.returns)
             if student.function != typed.spec.qualified_name:
                 message = f"{folder} holds a brain that was taught {student.function}, and not {typed.spec.qualified_name}"
+                raise CheckpointError(message)
+            if student.form is not None and student.form.parameters != parameters_read(typed.spec):
+                message = f"{folder} holds a brain that was taught {student.function}{student.form}, and not {typed.spec.line}"
                 raise CheckpointError(message)
             pairs = PairSet.load(folder / PAIRS, student.kind, typed.spec.returns)
             pairs.refused.update({str(reason): int(number) for reason, number in told["refused"].items()})

@@ -22,6 +22,7 @@ from llm_brain.errors import ArgumentError, DefinitionError, LLMBrainError
 from llm_brain.strategy.asynchronous import AsyncTypedFunction
 from llm_brain.strategy.function import TypedFunction
 from llm_brain.training.calls import answer_text, call_of, call_text, state_line, state_of
+from llm_brain.training.describing import described
 from llm_brain.training.likelihoods import Likelihoods
 from llm_brain.training.many import Tick, answered
 from llm_brain.training.methods import arranged, forgiving, parameters_of, ranking, score_of
@@ -152,29 +153,23 @@ class Teaching:
         told = answered(writer, inputs, tick)
         return [reply if isinstance(reply, LLMBrainError) else self._understood(reply) for reply in told]
 
-    def score(self, answers: Sequence[tuple[Mapping[str, Any], Any]], tick: Tick | None = None) -> float:
-        """Score answers to held-out calls: the mean of `score_validation`, or of `evaluate_output` where there is none.
-
-        Evaluations that fail are left out.
+    def score(self, arguments: Mapping[str, Any], answer: Any) -> float:
+        """Tell how good an answer to a held-out call is: by `score_validation`, or `evaluate_output` where there is none.
 
         Raises:
-            ArgumentError: There are no answers.
-            LLMBrainError: All failed, or one by what concerns all calls.
+            BackendError: The score is none between 0 and 1, or there is none.
+            LLMBrainError: It failed for another reason.
         """
-        if not answers:
-            message = "there are no answers to score: hold some calls out"
-            raise ArgumentError(message)
+        if self._scorer is None:
+            return self.evaluate(arguments, answer)
+        return score_of(self._asked(self._scorer, arguments, answer), self._scorer)
 
-        def one(arguments: Mapping[str, Any], answer: Any) -> float:
-            if self._scorer is None:
-                return self.evaluate(arguments, answer)
-            return score_of(self._asked(self._scorer, arguments, answer), self._scorer)
-
-        told = answered(one, [{"arguments": arguments, "answer": answer} for arguments, answer in answers], tick)
-        scores = [score for score in told if not isinstance(score, LLMBrainError)]
-        if not scores:
-            raise next(error for error in told if isinstance(error, LLMBrainError))
-        return float(sum(scores) / len(scores))
+    def describe(self) -> list[Any]:
+        """Say in JSON who evaluates, scores and ranks, so that a training goes on only where this is the same."""
+        asked = [self._evaluator, self._scorer, self._ranker]
+        if self._evaluator is None or _is_standard(self._evaluator):
+            asked.append(self.function)  # its model judges, by what it is asked to do
+        return [described(method) for method in asked]
 
     @cached_property
     def _standard(self) -> TypedFunction[[str, str], Evaluation]:

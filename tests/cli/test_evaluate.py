@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -95,3 +96,38 @@ def test_a_folder_without_a_finished_teaching_says_so() -> None:
 @pytest.mark.parametrize("share", ["0", "1", "1.5"])
 def test_an_agreement_that_cannot_be_is_a_wrong_use(share: str) -> None:
     assert evaluate("--cascade", share).exit_code == 2
+
+
+def test_calls_that_the_lesson_has_seen_are_told(folder: Path) -> None:
+    assert "12 of the 12 calls are among the pairs of the lesson" in evaluate().stdout
+    (folder / "new.jsonl").write_text('{"message": "The wall is crooked.", "answer": "repairs"}\n')
+    assert "among the pairs" not in evaluate(gold="new.jsonl").stdout
+
+
+RATED = """
+from typing import Annotated
+
+from pydantic import Field
+
+from llm_brain import llm_strategy
+
+
+@llm_strategy("local")
+def heat(message: str) -> Annotated[float, Field(ge=0, le=1)]:
+    '''Tell how hot it is.'''
+"""
+
+
+def test_of_numbers_the_mean_error_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "heat.py").write_text(RATED)
+    lines = [
+        json.dumps({"message": f"{word} {n}", "answer": value}) for n in range(8) for word, value in (("hot", 0.9), ("cold", 0.1))
+    ]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
+    small = ("--reader", "bytes", "--set", "epochs=2", "--brain", "width=16", "--folder", "lesson")
+    taught = CliRunner().invoke(app, ["teach", "heat.py:heat", "--pairs", "pairs.jsonl", *small])
+    assert re.search(r"validation +0\.000, agreement .*, loss -?\d+\.\d{3}, after 2 epochs", taught.stdout), taught.output
+    result = CliRunner().invoke(app, ["evaluate", "lesson", "heat.py:heat", "--gold", "pairs.jsonl"])
+    assert result.exit_code == 0, result.output
+    assert re.search(r"mean absolute error.*\nbrain +0\.\d+", result.stdout), result.output

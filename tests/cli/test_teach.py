@@ -50,6 +50,26 @@ def test_given_pairs_are_taught_and_it_is_told_what_was_taken_and_what_not(folde
     assert not (folder / "asked.txt").exists()
 
 
+def test_what_a_cascade_kept_is_taught_too(folder: Path) -> None:
+    lines = [{"text": message, "answer": team, "probabilities": [], "source": "asked"} for message, team in [*PAIRS, PAIRS[0]]]
+    (folder / "more.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = teach("--pairs", "more.jsonl")
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.stdout.split())
+    assert "accepted asked 40" in told
+    assert "refused duplicate 1" in told
+
+
+@pytest.mark.usefixtures("folder")
+def test_nothing_is_thinned_out_where_that_is_not_wanted() -> None:
+    kept = [("I paid twice.", "billing"), *((f"My lamp broke {place}.", "repairs") for place in range(40))]
+    Path("odd.jsonl").write_text("\n".join(json.dumps({"message": message, "answer": team}) for message, team in kept))
+    assert "unbalanced" not in teach("--pairs", "odd.jsonl", "--no-balance", "--folder", "one").stdout
+    kept += [(f"I paid for my lamp {place}.", "billing") for place in range(9)]
+    Path("odd.jsonl").write_text("\n".join(json.dumps({"message": message, "answer": team}) for message, team in kept))
+    assert "unbalanced" in teach("--pairs", "odd.jsonl", "--folder", "two").stdout
+
+
 @pytest.mark.parametrize("pool", ["pool.txt", "pool.jsonl"])
 def test_the_model_answers_inputs_of_either_kind_of_file(folder: Path, pool: str) -> None:
     result = teach("--inputs", pool)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 
 from llm_brain.errors import ArgumentError, BackendError, DataError, LLMBrainError
 from llm_brain.strategy import TypedFunction
@@ -17,6 +18,21 @@ from tests.training.functions import Model, Mood, answered_by, hours, method_of
 
 GOLD = [({"message": "I love it."}, "happy"), ({"message": "It broke."}, "unhappy"), ({"message": "Hm."}, "unhappy")]
 FUNCTION = answered_by(Model(lambda *_: "happy"))
+
+
+class Weather(BaseModel):
+    rain: bool
+    heat: float = Field(ge=0, le=1)
+
+
+class Report(BaseModel):
+    weather: Weather
+    hours: int = Field(ge=0, le=9)
+
+
+def report(message: str) -> Report:
+    """Read the report."""
+    raise NotImplementedError
 
 
 def test_right_answers_are_counted_and_failures_are_not_right() -> None:
@@ -37,6 +53,19 @@ def test_what_meets_every_call_is_raised() -> None:
 def test_a_number_is_no_truth_value() -> None:
     function = answered_by(Model(lambda *_: 1), hours)
     assert measure(function, Model(lambda *_: True), [({"message": "Soon?", "limit": 3}, 1)]).right == 0
+
+
+def test_it_is_told_how_far_off_numbers_are() -> None:
+    def said(heat: float, hours: int) -> Report:
+        return Report(weather=Weather(rain=True, heat=heat), hours=hours)
+
+    gold = [({"message": "a"}, said(0.5, 3)), ({"message": "b"}, said(0.25, 5)), ({"message": "c"}, said(1.0, 1))]
+    told = {"a": said(0.75, 3), "b": said(0.25, 2), "c": BackendError("no", kind="server")}
+    model = Model(lambda _, arguments: told[arguments["message"]])
+    assert measure(answered_by(model, report), model, gold).errors == {"weather.heat": 0.125, "hours": 1.5}
+    number = Model(lambda *_: 5)
+    assert measure(answered_by(number, hours), number, [({"message": "Soon?", "limit": 3}, 2)]).errors == {"": 3.0}
+    assert not measure(FUNCTION, Model(lambda *_: "happy"), GOLD).errors
 
 
 def test_a_method_of_an_object_is_measured_with_its_state() -> None:

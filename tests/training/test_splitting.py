@@ -32,6 +32,14 @@ def test_what_is_held_out_is_not_learned_from_though_it_stands_among_the_pairs()
     assert {pair.text for pair in validated + calibration} == {f"text {place}" for place in range(7, 12)}
 
 
+def test_a_text_that_is_written_otherwise_is_held_out_all_the_same() -> None:
+    aside = PairSet(answer_for(bool))
+    for place in range(4):
+        aside.add(Pair(f"TEXT {place}!", True))
+    learned, _, _ = set_aside(pairs_of(range(10)), aside, seed=0)
+    assert [pair.text for pair in learned] == [f"text {place}" for place in range(4, 10)]
+
+
 def test_one_pair_that_is_held_out_cannot_both_validate_and_calibrate() -> None:
     with pytest.raises(DataError, match="1 pairs are held out: give 2 at least"):
         set_aside(pairs_of(range(10)), pairs_of(range(1)), seed=0)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from llm_brain.errors import CheckpointError
+from llm_brain.errors import CheckpointError, DefinitionError
 from llm_brain.strategy import TypedFunction, llm_strategy
 from llm_brain.training import ByteReader, Given, Taught, TrainingSettings, teach
 from llm_brain.training.taught import FILE
-from tests.training.functions import Triage, answered_by, by_words, mood
+from tests.training.functions import answered_by, by_words, mood
 
 PAIRS = [(f"I love the {number}.", "happy") for number in range(12)] + [(f"{number} broke.", "unhappy") for number in range(12)]
 
@@ -38,7 +39,12 @@ def test_what_is_read_is_what_was_taught(tmp_path: Path, function: TypedFunction
 
 
 def test_a_method_is_read_through_its_class_too(tmp_path: Path) -> None:
-    desk: Any = llm_strategy("local")(Triage)
+    class Stateless:
+        def mood(self, message: str) -> Literal["happy", "unhappy"]:
+            """Tell the mood."""
+            raise NotImplementedError
+
+    desk: Any = llm_strategy("local")(Stateless)
     taught = taught_in(tmp_path, desk.mood)
     again = Taught.load(str(tmp_path), desk.mood)
     assert desk.using(again.student)().mood("I love it.") == desk.using(taught.student)().mood("I love it.")
@@ -99,3 +105,27 @@ def test_a_damaged_file_is_one_error(tmp_path: Path, function: TypedFunction[...
     (tmp_path / FILE).write_text(damage(told))
     with pytest.raises(CheckpointError):
         Taught.load(tmp_path, function)
+
+
+def test_other_parameters_are_refused(tmp_path: Path) -> None:
+    def declared(*parameters: str) -> Any:
+        def triage() -> Literal["happy", "unhappy"]:
+            """Tell the mood."""
+            raise NotImplementedError
+
+        kinds = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=str) for name in parameters]
+        triage.__annotations__ = {**dict.fromkeys(parameters, str), "return": Literal["happy", "unhappy"]}
+        triage.__signature__ = Signature(kinds)  # type: ignore[attr-defined]
+        return llm_strategy("local")(triage)
+
+    taught = taught_in(tmp_path, declared("message"))
+    with pytest.raises(
+        CheckpointError, match=r"taught .*triage\(message: str\), and not .*triage\(message: str, customer: str\)"
+    ):
+        Taught.load(tmp_path, declared("message", "customer"))
+    with pytest.raises(DefinitionError, match=r"it cannot implement .*triage\(text: str\).*: teach it anew"):
+        llm_strategy(taught.student)(declared("text"))("It broke.")
+    again = Taught.load(tmp_path, declared("message")).student
+    assert again.form == taught.student.form
+    with pytest.raises(DefinitionError, match="teach it anew"):
+        llm_strategy(again)(declared("text"))("It broke.")

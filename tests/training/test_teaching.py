@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from examples.mood.interface import Teacher as MoodTeacher
 from llm_brain import llm_strategy
-from llm_brain.errors import ArgumentError, BackendError, BudgetError, DefinitionError, LLMBrainError
+from llm_brain.errors import ArgumentError, BackendError, DefinitionError, LLMBrainError
 from llm_brain.interface import Evaluation, Teacher
 from llm_brain.strategy import FunctionSpec, Hidden
 from llm_brain.training import Teaching
@@ -46,7 +46,7 @@ def test_the_methods_of_the_mood_example_work() -> None:
     teaching = Teaching(llm_strategy(Model(likelihood))(MoodTeacher)(), answered_by(by_words))
     call = {"message": "I love it."}
     assert (teaching.evaluate(call, "happy"), teaching.evaluate(call, "unhappy")) == (0.9, 0.1)
-    assert teaching.score([(call, "happy"), (call, "unhappy")]) == pytest.approx(0.45)
+    assert (teaching.score(call, "happy"), teaching.score(call, "unhappy")) == (0.8, 0.1)
     assert teaching.rank is None
 
 
@@ -264,37 +264,13 @@ def test_answers_that_are_no_closed_set_are_judged() -> None:
     assert Teaching(None, answered_by(judge, stars)).evaluate({"message": "Good."}, Review(praises=True, stars=4)) == 1.0
 
 
-def test_validation_is_the_mean_of_the_scores_that_there_are() -> None:
-    class Judge:
-        def score_validation(self, message: str, _answer: str) -> float:
-            if message == "c":
-                raise BackendError("busy", kind="server")
-            return float(message == "a")
-
-    teaching = Teaching(Judge(), answered_by(by_words))
-    calls = {name: {"message": name} for name in "abc"}
-    assert teaching.score([(call, "happy") for call in calls.values()]) == 0.5
-    with pytest.raises(BackendError, match="busy"):
-        teaching.score([(calls["c"], "happy")])
-    with pytest.raises(ArgumentError, match="hold some calls out"):
-        teaching.score([])
-
-
-def test_without_a_method_for_validation_the_evaluations_are_its_score() -> None:
+def test_without_a_method_for_validation_the_evaluation_is_the_score() -> None:
     class Judge:
         def evaluate_output(self, _message: str, answer: str) -> bool:
             return answer == "happy"
 
-    assert Teaching(Judge(), answered_by(by_words)).score([({"message": "a"}, "happy"), ({"message": "b"}, "unhappy")]) == 0.5
-
-
-def test_a_spent_budget_ends_validation() -> None:
-    class Judge:
-        def score_validation(self, _message: str, _answer: str) -> float:
-            raise BudgetError("spent")
-
-    with pytest.raises(BudgetError):
-        Teaching(Judge(), answered_by(by_words)).score([({"message": "a"}, "happy")])
+    teaching = Teaching(Judge(), answered_by(by_words))
+    assert [teaching.score({"message": "a"}, answer) for answer in ("happy", "unhappy")] == [1.0, 0.0]
 
 
 def test_a_group_is_ranked_as_texts() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llm_brain.training.cascade.build import cascade as cascade
     from llm_brain.training.cascade.confident import Answered as Answered
     from llm_brain.training.cascade.confident import Confident as Confident
+    from llm_brain.training.cascade.confident import UntaughtError as UntaughtError
     from llm_brain.training.cascade.distance import FeatureDistance as FeatureDistance
     from llm_brain.training.cascade.drift import DriftMonitor as DriftMonitor
     from llm_brain.training.cascade.growth import AnswersWarning as AnswersWarning
@@ -33,6 +34,7 @@ __getattr__, __dir__, __all__ = attach(
         "Confident": "confident",
         "DriftMonitor": "drift",
         "FeatureDistance": "distance",
+        "UntaughtError": "confident",
         "cascade": "build",
     },
 )

@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from llm_brain.errors import DefinitionError
 from llm_brain.strategy.implementation import Details
 
 if TYPE_CHECKING:
     from llm_brain.strategy.signature import FunctionSpec
+
+
+class UntaughtError(DefinitionError):
+    """A call of the function that a brain was taught, on an object of a kind that it was not taught: with a state, or without.
+
+    A cascade has its model answer such a call.
+
+    Example:
+        >>> issubclass(UntaughtError, DefinitionError)
+        True
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +75,7 @@ class Confident(Protocol):
 
         Raises:
             DefinitionError: The function takes or returns something else than what the brain was taught.
+            UntaughtError: The brain was taught with a state of the object, and there is none, or the other way round.
         """
         ...
 

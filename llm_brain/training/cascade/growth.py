@@ -1,4 +1,4 @@
-"""The model's answers as they come, one line of JSON each: what the brain is taught with next."""
+"""The model's answers as they come, one line of JSON each: what the brain is taught with next; `Kept` reads them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from filelock import FileLock
 
 from llm_brain.errors import ArgumentError
 from llm_brain.strategy.annotations.hidden import mentions_hidden
-from llm_brain.strategy.words import json_text
+from llm_brain.training.data.saving import to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llm_brain.strategy.implementation import Details
     from llm_brain.strategy.signature import FunctionSpec
 
@@ -69,8 +71,8 @@ class AnswersFile:
         try:
             pair = {
                 "text": text,
-                "answer": json.loads(json_text(details.value)),
-                "probabilities": list(details.probabilities.values()),
+                "answer": to_json(details.value),
+                "probabilities": _in_order(details.probabilities, spec),
                 "source": "asked",
             }
             # A lone surrogate becomes the escape that JSON has for it.
@@ -90,6 +92,12 @@ class AnswersFile:
         with contextlib.suppress(Warning):
             logger.warning("%s", message)
             warnings.warn(message, AnswersWarning, stacklevel=2)
+
+
+def _in_order(probabilities: Mapping[Any, float], spec: FunctionSpec) -> list[float]:
+    """Put probabilities in the order of the options, in which a lesson reads them; empty where not all are there."""
+    options = spec.options or ()
+    return [float(probabilities[option]) for option in options] if all(option in probabilities for option in options) else []
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -14,15 +14,15 @@ import torch
 
 from llm_brain._atomic import write_atomically
 from llm_brain.backends.portal import in_thread
-from llm_brain.errors import ArgumentError, BackendError, CheckpointError
+from llm_brain.errors import ArgumentError, CheckpointError, LLMBrainError
 from llm_brain.strategy.answering import BoundCall
 from llm_brain.strategy.implementation import Details, Implementation
 from llm_brain.strategy.selection import NamedModel, as_implementation
 from llm_brain.tracing.names import CASCADE_KIND, CONFIDENCE, IMPLEMENTATION, KIND, REASON
 from llm_brain.tracing.spans import Span, span
-from llm_brain.training.cascade.confident import Confident
+from llm_brain.training.cascade.confident import Confident, UntaughtError
 from llm_brain.training.cascade.growth import AnswersFile
-from llm_brain.training.cascade.trust import CascadeStats, Trust, Verdict
+from llm_brain.training.cascade.trust import CascadeStats, Reason, Trust, Verdict
 
 if TYPE_CHECKING:
     from llm_brain.backends.contract import LanguageBackend
@@ -39,7 +39,8 @@ CLOSENESS = 1e-2
 class Cascade:
     """An implementation: a brain, a model, and how far the brain is trusted. Build it with `cascade`.
 
-    Functions that the brain was not taught, the model answers, and `stats` leaves them out. The value of the one that it was
+    What the brain was not taught, another function or one of an object with a state where it knows none, the model answers, and
+    `stats` leaves it out. The value of the one that it was
     taught comes at once where it is streamed.
 
     Args:
@@ -96,18 +97,18 @@ class Cascade:
         """Answer one call.
 
         Raises:
-            BackendError: The brain is unsure, and the model gave no answer.
+            LLMBrainError: The brain is unsure, and the model gave no answer.
         """
-        call = BoundCall(spec, arguments, state, sample, self._model())
-        if not self._is_taught(spec):
-            return call.ask()
+        text = self._text(spec, arguments, state)
+        if text is None:
+            return self._bound(spec, arguments, state, sample).ask()
         with span("cascade") as here:
-            opinion = self._opinion(call)
+            opinion = self._opinion(spec, text)
             if not opinion.verdict.asks:
                 return self._own(opinion, here)
             try:
-                details = call.ask()
-            except BackendError:
+                details = self._bound(spec, arguments, state, sample).ask()
+            except LLMBrainError:
                 if opinion.verdict.reason != "audit":
                     raise
                 return self._own(opinion, here)
@@ -117,16 +118,16 @@ class Cascade:
         self, spec: FunctionSpec, arguments: Mapping[str, Any], *, state: Mapping[str, Any] | None = None, sample: int = 0
     ) -> Details[Any]:
         """Answer one call, awaited; the brain thinks in a thread."""
-        call = BoundCall(spec, arguments, state, sample, self._model())
-        if not self._is_taught(spec):
-            return await call.ask_awaited()
+        text = self._text(spec, arguments, state)
+        if text is None:
+            return await self._bound(spec, arguments, state, sample).ask_awaited()
         with span("cascade") as here:
-            opinion = await in_thread(self._opinion, call)
+            opinion = await in_thread(self._opinion, spec, text)
             if not opinion.verdict.asks:
                 return self._own(opinion, here)
             try:
-                details = await call.ask_awaited()
-            except BackendError:
+                details = await self._bound(spec, arguments, state, sample).ask_awaited()
+            except LLMBrainError:
                 if opinion.verdict.reason != "audit":
                     raise
                 return self._own(opinion, here)
@@ -142,8 +143,9 @@ class Cascade:
         awaited: bool,
     ) -> AsyncGenerator[Any, None]:
         """Answer one call, and give the value while it grows, where it is the model's to answer alone."""
-        grows: Callable[..., AsyncGenerator[Any, None]] | None = getattr(self._model(), "stream", None)
-        if grows is None or self._is_taught(spec):
+        is_taught = self._text(spec, arguments, state) is not None
+        grows: Callable[..., AsyncGenerator[Any, None]] | None = None if is_taught else getattr(self._model(), "stream", None)
+        if grows is None:
             answer = self.acall(spec, arguments, state=state, sample=sample) if awaited else None
             value = (self.call(spec, arguments, state=state, sample=sample) if answer is None else await answer).value
             for item in [value] if spec.items is None else list(value):
@@ -207,27 +209,36 @@ class Cascade:
             raise CheckpointError(message)
         return cls(brain, model, trust, agrees=agrees, answers=answers)
 
-    def _is_taught(self, spec: FunctionSpec) -> bool:
-        return spec.qualified_name == self.brain.function
+    def _text(self, spec: FunctionSpec, arguments: Mapping[str, Any], state: Mapping[str, Any] | None) -> str | None:
+        """Write a call as the brain reads it; None for one that it was not taught."""
+        if spec.qualified_name != self.brain.function:
+            return None
+        try:
+            return self.brain.text(spec, arguments, state)
+        except UntaughtError:
+            return None
+
+    def _bound(self, spec: FunctionSpec, arguments: Mapping[str, Any], state: Mapping[str, Any] | None, sample: int) -> BoundCall:
+        # Made where the model is asked, and no sooner: the brain answers without a key that only the model needs.
+        return BoundCall(spec, arguments, state, sample, self._model())
 
     def _model(self) -> Implementation:
         # Not the scope's choice: within `use_model(this cascade)` it would ask itself.
         return self.model.resolve() if isinstance(self.model, NamedModel) else self.model
 
-    def _opinion(self, call: BoundCall) -> _Opinion:
-        text = self.brain.text(call.spec, call.arguments, call.state)
+    def _opinion(self, spec: FunctionSpec, text: str) -> _Opinion:
         answered = self.brain.answer(text)
-        return _Opinion(call.spec, text, answered.details, self.trust.judge(answered.confidence, answered.features))
+        return _Opinion(spec, text, answered.details, self.trust.judge(answered.confidence, answered.features))
 
     def _own(self, opinion: _Opinion, here: Span) -> Details[Any]:
         self.trust.count()
-        return _told(opinion, opinion.details, here)
+        return _told(opinion, opinion.details, here, "sure")  # so was the brain of which an audit failed
 
     def _models(self, opinion: _Opinion, details: Details[Any], here: Span) -> Details[Any]:
         if self._answers is not None:
             self._answers.append(opinion.spec, opinion.text, details)
         self.trust.learn(opinion.verdict, agrees=bool(self._agrees(opinion.details.value, details.value)))
-        return _told(opinion, details, here)
+        return _told(opinion, details, here, opinion.verdict.reason)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,14 +251,14 @@ class _Opinion:
     verdict: Verdict
 
 
-def _told(opinion: _Opinion, details: Details[Any], here: Span) -> Details[Any]:
+def _told(opinion: _Opinion, details: Details[Any], here: Span, reason: Reason) -> Details[Any]:
     if here.recording:
         here.tell(
             {
                 KIND: CASCADE_KIND,
                 IMPLEMENTATION: details.implementation,
                 CONFIDENCE: opinion.verdict.confidence,
-                REASON: opinion.verdict.reason,
+                REASON: reason,
             }
         )
     return details

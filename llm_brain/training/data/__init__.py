@@ -1,6 +1,7 @@
 """Pairs of a call and its answer, and where they come from.
 
     sources     `Given` (by the user) and `Unlabelled` (answered by the function's own model)
+    kept        `Kept`: saved by a lesson, or answered by the model of a cascade
     generated   `Generated`: written by the teacher, judged before they are used
     traced      `Traced`: recorded in the traces of real use
     pairs       what is taken and what is refused, counted; `texts` tells duplicates, `balance` evens out the answers,
@@ -17,6 +18,8 @@ from llm_brain._lazy import attach
 
 if TYPE_CHECKING:
     from llm_brain.training.data.generated import Generated as Generated
+    from llm_brain.training.data.kept import Kept as Kept
+    from llm_brain.training.data.kept import pairs_file as pairs_file
     from llm_brain.training.data.pairs import Pair as Pair
     from llm_brain.training.data.pairs import PairCounts as PairCounts
     from llm_brain.training.data.pairs import PairSet as PairSet
@@ -35,6 +38,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Generated": "generated",
         "Given": "sources",
+        "Kept": "kept",
         "Pair": "pairs",
         "PairCounts": "pairs",
         "PairSet": "pairs",
@@ -43,6 +47,7 @@ __getattr__, __dir__, __all__ = attach(
         "Traced": "traced",
         "Unlabelled": "sources",
         "combinations": "varied",
+        "pairs_file": "kept",
         "read_messages": "records",
         "refusals_table": "table",
         "split": "records",

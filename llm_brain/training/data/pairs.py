@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -106,7 +106,8 @@ class PairSet:
         """Accept a pair, unless its text is empty or, but for case and punctuation, there already.
 
         A pair is refused as malformed when it cannot be learned from: its text is not valid Unicode, its answer is none of the
-        type, or its probabilities are not one for each option, finite, and 1 together.
+        type, or its probabilities are not one for each option, finite, and 1 together. Where another option is likelier than the
+        answer, the pair is taken without probabilities, since these would teach another answer.
         """
         fault = self._fault(pair)
         reason = self.refusal(pair.text) if fault is None else "malformed"
@@ -114,7 +115,9 @@ class PairSet:
             self.refuse(reason, because=fault)
             return False
         self._seen.add(normalized(pair.text))
-        self.pairs.append(pair)
+        likely = pair.probabilities
+        contradicts = bool(likely) and likely[self._option(pair.answer)] < max(likely)
+        self.pairs.append(replace(pair, probabilities=()) if contradicts else pair)
         return True
 
     def refusal(self, text: str) -> str | None:
@@ -156,25 +159,40 @@ class PairSet:
         firsts = {reason: f" (the first: {fault})" for reason, fault in self.explained.items()}
         return ", ".join(f"{number} {reason}{firsts.get(reason, '')}" for reason, number in self.refused.items()) or "none"
 
-    def balance(self, most: float = 1.5, seed: int = 0) -> None:
-        """Drop pairs of the commonest answers at random until none has more than `most` times the rarest's.
+    def balance(self, most: float = 1.5, seed: int = 0, *, among: Sequence[Pair] | None = None) -> list[Pair]:
+        """Drop pairs of the commonest answers at random until none has more than `most` times as many as the one in the middle.
 
-        Where the answers are no closed set, or one of them has no pair, nothing is dropped.
+        The one in the middle is the lower median; of two, the rarer. Where the answers are no closed set, or one of them has no
+        pair, nothing is dropped.
+
+        Args:
+            most: At least 1.
+            seed: Draws.
+            among: Those of the pairs that are counted and may be dropped; all when omitted.
+
+        Returns:
+            Those of them that are kept.
 
         Example:
             >>> from llm_brain.training.answers import answer_for
             >>> pairs = PairSet(answer_for(bool))
             >>> _ = [pairs.add(Pair(f"text {number}", number == 0)) for number in range(9)]
-            >>> pairs.balance(most=2.0)
-            >>> [pair.answer for pair in pairs.pairs].count(False), dict(pairs.refused)
-            (2, {'unbalanced': 6})
+            >>> _ = pairs.balance(most=2.0)
+            >>> pairs.counts().answers, dict(pairs.refused)
+            ({'true': 1, 'false': 2}, {'unbalanced': 6})
         """
+        among = list(self.pairs if among is None else among)
         if not self.options:
-            return
-        kept = balanced([self._option(pair.answer) for pair in self.pairs], len(self.options), most=most, seed=seed)
-        if len(kept) < len(self.pairs):
-            self.refused["unbalanced"] += len(self.pairs) - len(kept)
-            self.pairs = [self.pairs[place] for place in kept]
+            return among
+        kept = [
+            among[place]
+            for place in balanced([self._option(pair.answer) for pair in among], len(self.options), most=most, seed=seed)
+        ]
+        dropped = {pair.text for pair in among} - {pair.text for pair in kept}
+        if dropped:
+            self.refused["unbalanced"] += len(dropped)
+            self.pairs = [pair for pair in self.pairs if pair.text not in dropped]
+        return kept
 
     def counts(self) -> PairCounts:
         """Count the pairs by source and by answer, and the refusals by reason.

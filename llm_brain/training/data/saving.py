@@ -7,9 +7,9 @@ serializers do; so the values that come back are those that were there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -21,6 +21,7 @@ from llm_brain.strategy.words import explain, json_text
 from llm_brain.training.constraints import unwrapped
 from llm_brain.training.data.records import numbered_records
 
+FIELDS: Final = ("text", "answer", "probabilities", "source")
 Row = tuple[str, Any, tuple[float, ...], str]
 
 
@@ -60,21 +61,34 @@ def read_rows(path: Path, returns: Any) -> Iterator[tuple[str, Row]]:
         [('It works.', True, (), 'given')]
     """
     for where, record in numbered_records(path):
-        try:
-            text, answer, probabilities, source = (record[name] for name in ("text", "answer", "probabilities", "source"))
-        except KeyError as error:
-            message = f"{where} has no field `{error.args[0]}`"
-            raise DataError(message) from error
-        try:
-            checked = _PLAIN.validate_python((text, tuple(probabilities), source), strict=True)
-            value = from_json(answer, returns)
-        except ValidationError as error:
-            message = f"{where} does not fit: {explain(error)}"
-            raise DataError(message) from error
-        except (KeyError, TypeError, AttributeError) as error:
-            message = f"{where} does not fit: {error}"
-            raise DataError(message) from error
-        yield where, (checked[0], value, checked[1], checked[2])
+        yield where, row_of(record, returns, where)
+
+
+def row_of(record: Mapping[str, Any], returns: Any, where: str) -> Row:
+    """Turn a line's record into a row.
+
+    Raises:
+        DataError: It is none, or its answer is none of the type.
+
+    Example:
+        >>> row_of({"text": "It works.", "answer": True, "probabilities": [], "source": "given"}, bool, "line 1")
+        ('It works.', True, (), 'given')
+    """
+    try:
+        text, answer, probabilities, source = (record[name] for name in FIELDS)
+    except KeyError as error:
+        message = f"{where} has no field `{error.args[0]}`"
+        raise DataError(message) from error
+    try:
+        checked = _PLAIN.validate_python((text, tuple(probabilities), source), strict=True)
+        value = from_json(answer, returns)
+    except ValidationError as error:
+        message = f"{where} does not fit: {explain(error)}"
+        raise DataError(message) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        message = f"{where} does not fit: {error}"
+        raise DataError(message) from error
+    return checked[0], value, checked[1], checked[2]
 
 
 def to_json(value: Any) -> Any:

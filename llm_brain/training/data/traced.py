@@ -35,17 +35,20 @@ if TYPE_CHECKING:
 NOT_CAPTURED: Final = "contents not captured"
 NOT_WHOLE: Final = "redacted or cut"
 NO_STATE: Final = "state not recorded"
+BRAINS: Final = "answered by a brain"
 
 
 class Traced:
     """Pairs that were recorded where the function was in use; those of calls that failed are no pairs.
 
-    What was answered is learned as it is, whoever answered. A span is refused, and counted, where its contents were not
-    captured, where a secret was taken out of them or they were too long to be kept whole, where they no longer fit the
-    function's types, and where the function's object has a state and no model's call tells what it was.
+    What was answered is learned as it is, whoever answered, but for what the brain of a cascade was sure of: it would learn from
+    itself. A span is refused, and counted, where such a brain answered, where its contents were not captured, where a secret was
+    taken out of them or they were too long to be kept whole, where they no longer fit the function's types, and where the
+    function's object has a state and no model's call tells what it was.
 
     Args:
         folder: What was given to `record`.
+        brains: Whether the answers of cascades' brains are taken, too.
 
     Example:
         >>> import tempfile
@@ -69,8 +72,9 @@ class Traced:
         [Pair(text='I love it.', answer=True, probabilities=(), source='traced')]
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, *, brains: bool = False) -> None:
         self.folder = Path(folder)
+        self.brains = brains
 
     def gather(self, subject: Subject, into: PairSet, tell: Tell) -> None:
         """Read the spans, and add the pairs.
@@ -81,7 +85,8 @@ class Traced:
         del tell  # nothing is asked
         reading = _Reading(subject)
         for recorded in _recorded(read_spans(self.folder), subject.function.spec.qualified_name):
-            told = reading.pair(recorded, into.options)
+            is_refused = recorded.below.is_brains and not self.brains
+            told = BRAINS if is_refused else reading.pair(recorded, into.options)
             if isinstance(told, Pair):
                 into.add(told)
             else:
@@ -90,15 +95,17 @@ class Traced:
 
 @dataclass(slots=True)
 class _Below:
-    """What the model's calls below a span tell.
+    """What the spans below one tell.
 
     Attributes:
         state: The line of the state in the last prompt that had one.
         probabilities: Of the last choice.
+        is_brains: Whether a cascade's brain answered.
     """
 
     state: str | None = None
     probabilities: tuple[float, ...] = ()
+    is_brains: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,8 @@ def _recorded(spans: Iterable[SpanRecord], function: str) -> Iterator[_Recorded]
             continue
         if one.is_call and one.status == "ok" and one.attributes.get(names.OPERATION_NAME) != names.EMBEDDINGS:
             below = _Below(_state_line(one.attributes), _numbers(one.attributes.get(names.PROBABILITIES)))
+        if one.kind == names.CASCADE_KIND and one.attributes.get(names.REASON) == "sure":
+            below = _Below(is_brains=True)
         if below is not None and one.parent_id is not None:
             waiting[one.parent_id] = below
 

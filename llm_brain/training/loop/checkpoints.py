@@ -56,6 +56,7 @@ class TrainingState(BaseModel):
         counts: Over how many updates each.
         history: The metrics of each epoch.
         best: The best validation score so far, None before the first.
+        tie: What that validation had to break ties with.
         waited: Validations since the best.
         waiting: Answers that wait for their evaluations.
         submitted: How many groups of answers were handed in.
@@ -75,6 +76,7 @@ class TrainingState(BaseModel):
     counts: dict[str, int] = Field(default_factory=dict)
     history: list[dict[str, float]] = Field(default_factory=list)
     best: float | None = None
+    tie: float = 0.0
     waited: int = 0
     waiting: list[Waiting] = Field(default_factory=list)
     submitted: int = 0

@@ -12,7 +12,8 @@ class Validation:
 
     Attributes:
         score: The higher, the better.
-        metrics: What else is to be seen in the trace.
+        metrics: What else is to be seen in the trace; numbers stand in the history, too, as `validation_...`.
+        tie: Of two validations of the same score, the better is the one with the higher; a number that says more than a share.
 
     Example:
         >>> Validation(0.9).metrics
@@ -21,6 +22,7 @@ class Validation:
 
     score: float
     metrics: dict[str, Any] = field(default_factory=dict)
+    tie: float = 0.0
 
 
 @dataclass(frozen=True)

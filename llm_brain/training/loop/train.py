@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -48,13 +48,15 @@ def train(
     evaluate: Evaluate | None = None,
     rank: Rank | None = None,
     validate: Callable[[], Validation] | None = None,
+    described: Mapping[str, Any] | None = None,
     callbacks: Sequence[Callback] = (),
     world: World | None = None,
 ) -> TrainingResult:
     """Train a learner, and leave it with its best weights.
 
     The best weights lie in `folder/best`, the checkpoint and the journal of evaluations in `folder`. A training that was
-    interrupted goes on at its last checkpoint; a finished one is not run again. One of other settings or data begins anew.
+    interrupted goes on at its last checkpoint; a finished one is not run again. One of other settings, data or judges begins
+    anew.
 
     Args:
         learner: Is trained in place.
@@ -63,6 +65,7 @@ def train(
         evaluate: Scores an answer to a prompt between 0 and 1; called in the background, from many threads.
         rank: Puts several answers to a prompt in order, the best first, in the place of `evaluate`.
         validate: Scores the learner, which holds the running average of its weights meanwhile.
+        described: In JSON, who evaluates and validates, and with what.
         callbacks: Are told of updates, epochs and evaluations.
         world: The processes that train together; see `joined`.
 
@@ -87,7 +90,7 @@ def train(
         message = "there is nothing to learn from: give a pair at least"
         raise DataError(message)
     world = world or World()
-    fingerprint = _fingerprint(learner, settings, world)
+    fingerprint = _fingerprint(learner, settings, world, described)
     asks = evaluate is not None or rank is not None
     with ExitStack() as kept_open:
         pool = kept_open.enter_context(FeedbackPool(_never_asked)) if asks else None
@@ -154,35 +157,36 @@ class _Run:
         if self.trainer.feedback is not None and self.world.is_first:
             metrics |= {f"feedback_{name}": value for name, value in self.trainer.feedback.metrics().items()}
         if self.validate is not None and (state.epoch == self.settings.epochs or not state.epoch % self.settings.validate_every):
-            metrics["validation_score"] = self._validate(self.validate)
+            metrics |= self._validate(self.validate)
         state.history.append(metrics)
         state.position, state.sums, state.counts = 0, {}, {}
         self._save()
         return metrics
 
-    def _validate(self, validate: Callable[[], Validation]) -> float:
-        def found() -> float:
+    def _validate(self, validate: Callable[[], Validation]) -> dict[str, float]:
+        def found() -> tuple[float, float, dict[str, float]]:
             with span("validation", {KIND: VALIDATION_KIND, STEP: self.trainer.step}) as here, self.trainer.average.applied():
                 self.learner.eval()
                 validation = validate()
                 here.set(SCORE, validation.score)
                 for name, value in validation.metrics.items():
                     here.set(f"{METRIC}.{name}", value)
-                if self._is_best(validation.score):
+                if self._is_best(validation.score, validation.tie):
                     self.learner.save(self.folder / BEST)
-            return validation.score
+            numbers = {name: float(value) for name, value in validation.metrics.items() if isinstance(value, int | float)}
+            return validation.score, validation.tie, numbers
 
-        score = self.world.told(found)
-        if self._is_best(score):
-            self.state.best, self.state.waited = score, 0
+        score, tie, numbers = self.world.told(found)
+        if self._is_best(score, tie):
+            self.state.best, self.state.tie, self.state.waited = score, tie, 0
         else:
             self.state.waited += 1
-        return score
+        return {"validation_score": score} | {f"validation_{name}": value for name, value in numbers.items()}
 
-    def _is_best(self, score: float) -> bool:
+    def _is_best(self, score: float, tie: float) -> bool:
         # A score that is not a number is beaten by any that is.
         best = self.state.best
-        return best is None or math.isnan(best) or score > best
+        return best is None or math.isnan(best) or score > best or (score == best and tie > self.state.tie)
 
     def _save(self) -> None:
         if self.world.is_first:
@@ -289,6 +293,8 @@ def _never_asked(prompt: int, answer: Any) -> float:
     raise ArgumentError(message)
 
 
-def _fingerprint(learner: Learner, settings: TrainingSettings, world: World) -> str:
-    described = {"settings": settings.model_dump(mode="json"), "learner": learner.describe(), "processes": world.size}
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+def _fingerprint(learner: Learner, settings: TrainingSettings, world: World, described: Mapping[str, Any] | None) -> str:
+    told = {"settings": settings.model_dump(mode="json"), "learner": learner.describe(), "processes": world.size}
+    if described is not None:
+        told["judges"] = described
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

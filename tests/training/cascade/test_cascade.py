@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from llm_brain.errors import ArgumentError, BackendError, ModelNameError
+from llm_brain.errors import ArgumentError, BackendError, MissingKeyError, ModelNameError
 from llm_brain.strategy import Details, Implementation, use_model
 from llm_brain.tracing import record
 from llm_brain.tracing.reader import read_spans
-from llm_brain.training.cascade import Cascade, Confident, cascade
+from llm_brain.training.cascade import Cascade, Confident, UntaughtError, cascade
 from tests.training.cascade.conftest import Oracle, Unsteady, built, pairs, right, sorter, texts
 
 
@@ -144,7 +144,7 @@ def test_the_models_answers_become_training_data(tmp_path: Path) -> None:
     written = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
     unsure = [message for message in messages if brain.sure(message) < one.trust.threshold]
     assert written == [
-        {"text": text, "answer": right(text), "probabilities": [1.0 - right(text), float(right(text))], "source": "asked"}
+        {"text": text, "answer": right(text), "probabilities": [float(right(text)), 1.0 - right(text)], "source": "asked"}
         for text in unsure
     ]
 
@@ -228,6 +228,41 @@ def test_an_audit_gives_the_models_answer_and_where_the_model_fails_the_brains()
     assert (failing.stats.audited, failing.stats.answered) == (0, 2)
 
 
+def test_a_model_without_its_key_is_missed_only_where_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    sure, unsure = Unsteady(lambda _: 1.0), Unsteady(lambda text: 0.0 if text == "new 1" else 1.0)
+    for audit in (0.0, 1.0):
+        urgent = sorter(built(sure, "openai:gpt-4o-mini", audit=audit)).urgent
+        assert urgent.with_details("new 1").implementation == "brain"
+        assert asyncio.run(urgent.aio.with_details("new 1")).implementation == "brain"
+    urgent = sorter(built(unsure, "openai:gpt-4o-mini")).urgent
+    with pytest.raises(MissingKeyError):
+        urgent("new 1")
+    with pytest.raises(MissingKeyError):
+        asyncio.run(urgent.aio("new 1"))
+
+
+class Stateless(Unsteady):
+    """Was taught that of an object without a state."""
+
+    def text(self, spec: Any, arguments: Any, state: Any) -> str:
+        if state:
+            message = "it knows no state"
+            raise UntaughtError(message)
+        return super().text(spec, arguments, state)
+
+
+def test_calls_on_objects_that_the_brain_was_not_taught_are_the_models() -> None:
+    one = built(Stateless(lambda _: 1.0))
+    made = sorter(one)
+    assert made.urgent.with_details("new 1").implementation == "brain"
+    made.customer = "Ada"
+    assert made.urgent.with_details("new 1").implementation == "model"
+    assert asyncio.run(made.urgent.aio.with_details("new 1")).implementation == "model"
+    assert list(made.urgent.stream("new 1")) == [right("new 1")]
+    assert (one.stats.answered, one.stats.asked) == (1, 0)
+
+
 def test_within_use_model_it_does_not_ask_itself() -> None:
     one = built()
     plain = sorter(Oracle())
@@ -255,3 +290,10 @@ def test_the_trace_tells_who_answered_and_how_sure_the_brain_was(tmp_path: Path)
         "model": one.stats.asked,
     }
     assert {attributes["llm_brain.reason"] for attributes in told} == {"sure", "unsure"}
+
+
+def test_the_trace_tells_that_the_brain_answered_where_an_audit_failed(tmp_path: Path) -> None:
+    with record(tmp_path):
+        sorter(built(Unsteady(lambda _: 1.0), Oracle(fails=lambda _: True), audit=1.0)).urgent("new 1")
+    (told,) = (found.attributes for found in read_spans(tmp_path) if found.name == "cascade")
+    assert (told["llm_brain.implementation"], told["llm_brain.reason"]) == ("brain", "sure")

@@ -24,6 +24,11 @@ class Mood(Enum):
     UNHAPPY = "unhappy"
 
 
+class Urgency(Enum):
+    LOW = (1, 0)
+    HIGH = (2, 0)
+
+
 class Review(BaseModel):
     mood: Mood
     stars: int
@@ -46,6 +51,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     [
         (True, True),
         (Mood.HAPPY, "happy"),
+        (Urgency.HIGH, "HIGH"),
         (3.5, 3.5),
         ("line\u2028end\n", "line\u2028end\n"),
         (Review(mood=Mood.HAPPY, stars=4), {"mood": "happy", "stars": 4}),
@@ -53,9 +59,21 @@ def lines(path: Path) -> list[dict[str, Any]]:
 )
 def test_an_answer_is_a_pair_as_a_lesson_reads_it(value: Any, written: Any, tmp_path: Path) -> None:
     file = AnswersFile(tmp_path / "new" / "answers.jsonl")
-    file.append(SPEC, "It\nworks \ud800 é.", Details(value, "model", probabilities={"a": 0.25, "b": 0.75}))
-    expected = {"text": "It\nworks \ud800 é.", "answer": written, "probabilities": [0.25, 0.75], "source": "asked"}
+    file.append(SPEC, "It\nworks \ud800 é.", Details(value, "model"))
+    expected = {"text": "It\nworks \ud800 é.", "answer": written, "probabilities": [], "source": "asked"}
     assert lines(file.path) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "written"),
+    [({False: 0.75, True: 0.25}, [0.25, 0.75]), ({True: 0.25, False: 0.75}, [0.25, 0.75]), ({False: 1.0}, [])],
+)
+def test_probabilities_are_written_in_the_order_of_the_options(
+    probabilities: dict[bool, float], written: list[float], tmp_path: Path
+) -> None:
+    file = AnswersFile(tmp_path / "answers.jsonl")
+    file.append(SPEC, "It works.", Details(False, "model", probabilities=probabilities))
+    assert lines(file.path)[0]["probabilities"] == written
 
 
 def test_threads_with_files_of_their_own_lose_nothing(tmp_path: Path) -> None:

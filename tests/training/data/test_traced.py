@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
@@ -19,6 +20,7 @@ from llm_brain.strategy import Details, FunctionSpec, ModelImplementation, Typed
 from llm_brain.strategy.calibration import Calibrated
 from llm_brain.tracing import keep_secret, record, span
 from llm_brain.training import Pair, Subject, Traced
+from llm_brain.training.cascade import Answered, cascade
 from tests.strategy.conftest import Scoring, Scripted
 from tests.training.functions import (
     Customer,
@@ -217,3 +219,30 @@ def test_a_repaired_reply_is_one_pair(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no run is recorded"):
         gathered(Traced(tmp_path / "none"), Subject.of(answered_by(by_words)))
+
+
+class Sure:
+    """A brain that is sure of what has an x, and wrong."""
+
+    name, function = "brain", "mood"
+
+    def text(self, spec: Any, arguments: Any, state: Any) -> str:
+        del spec, state
+        return str(arguments["message"])
+
+    def answer(self, text: str) -> Answered:
+        return Answered(Details("unhappy", self.name), 0.9 if "x" in text else 0.1, torch.ones(2))
+
+
+def test_what_a_cascades_brain_was_sure_of_is_not_learned_from_unless_it_is_wanted(tmp_path: Path) -> None:
+    held_out = [Pair(f"x {number}", "unhappy") for number in range(20)]
+    function = answered_by(by_words)
+    both = cascade(Sure(), Model(by_words), agreement=0.9, held_out=held_out, audit=0.0)
+    with record(tmp_path):
+        TypedFunction(function.spec, both).map(["I love x.", "I love it."])
+    subject = Subject.of(function)
+    pairs = gathered(Traced(tmp_path), subject)
+    assert [(pair.text, pair.answer) for pair in pairs.pairs] == [("I love it.", "happy")]
+    assert dict(pairs.refused) == {"answered by a brain": 1}
+    everybody = gathered(Traced(tmp_path, brains=True), subject)
+    assert sorted((pair.text, pair.answer) for pair in everybody.pairs) == [("I love it.", "happy"), ("I love x.", "unhappy")]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from llm_brain.errors import BackendError, CheckpointError, DataError
 from llm_brain.tracing import read_spans, record
@@ -220,6 +221,46 @@ def test_the_best_weights_are_kept_and_a_training_that_gains_nothing_stops(tmp_p
     assert result.score == 0.9
     assert len(result.history) == 4
     assert torch.equal(toy.weights(), weights[1])
+
+
+def test_of_two_validations_of_one_score_the_likelier_is_kept_and_goes_on(tmp_path: Path) -> None:
+    toy = Toy()
+    found = iter([(0.0, -3.0), (0.0, -2.0), (0.0, -2.5), (0.0, -1.0), (0.0, -1.0), (0.0, -4.0), (0.0, 0.0)])
+    weights: list[torch.Tensor] = []
+
+    def validate() -> Validation:
+        weights.append(toy.weights())
+        score, tie = next(found)
+        return Validation(score, tie=tie)
+
+    settings = ALONE.model_copy(update={"epochs": 12, "validate_every": 1, "patience": 2})
+    assert len(train(toy, settings, tmp_path, validate=validate).history) == 6
+    assert torch.equal(toy.weights(), weights[3])
+
+
+def test_the_history_tells_what_else_a_validation_measured(tmp_path: Path) -> None:
+    validation = Validation(0.5, {"agreement": 0.25, "failed": 3, "modulators": [1.0]})
+    last = train(Toy(), ALONE, tmp_path, validate=lambda: validation).history[-1]
+    told = {name: value for name, value in last.items() if name.startswith("validation_")}
+    assert told == {"validation_score": 0.5, "validation_agreement": 0.25, "validation_failed": 3}
+
+
+@pytest.mark.parametrize("described", [None, {"teacher": "the other one"}])
+def test_other_judges_begin_anew(described: dict[str, str] | None, tmp_path: Path) -> None:
+    validate = {"validate": lambda: Validation(0.5)}
+    first = train(Toy(), ALONE, tmp_path, described={"teacher": "the one"}, **validate)
+    assert train(Toy(), ALONE, tmp_path, described={"teacher": "the one"}, **validate).resumed_steps == first.history[-1]["step"]
+    assert train(Toy(), ALONE, tmp_path, described=described, **validate).resumed_steps == 0
+
+
+def test_one_answer_to_a_prompt_is_enough_for_reinforce(tmp_path: Path) -> None:
+    toy = Toy(examples=12, prompts=12, dropout=0.0)
+    told = JUDGED.model_dump() | {"epochs": 60, "objective": "reinforce", "feedback_weight": 8.0, "feedback_prompts": 12}
+    history = train(toy, TrainingSettings(**told | {"answers_per_prompt": 1}), tmp_path, evaluate=judge).history
+    rewards = [epoch["reward"] for epoch in history if "reward" in epoch]
+    assert sum(rewards[-10:]) / 10 > sum(rewards[:3]) / 3 + 0.05
+    with pytest.raises(ValidationError, match="rloo measures answers to a prompt against each other"):
+        TrainingSettings(answers_per_prompt=1)
 
 
 def test_a_score_that_is_no_number_is_beaten_by_any_that_is(tmp_path: Path) -> None:
