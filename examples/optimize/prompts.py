@@ -3,7 +3,8 @@
     python -m examples.optimize.prompts
 
 The embedded model reads the messages and rewrites the wording; no key, no network, a few minutes the first time. Its answers are
-kept, so that a second run takes seconds. For a stronger writer change one line: `WRITER = "openai:MODEL"`.
+kept, so that a second run takes seconds, and the study itself is: one that was stopped goes on. For a stronger writer say
+`--model openai:MODEL`, with a `--run` of its own.
 
 Proposals come from 48 messages, `examples/mood/dev.jsonl`. The best are compared with the default on 160 of `gold.jsonl` that no
 proposer reads, and the change is recommended only where that shows a gain. The other 80 tell what the choice is worth.
@@ -11,8 +12,8 @@ proposer reads, and the change is recommended only where that shows a gain. The 
 
 from __future__ import annotations
 
+import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,19 +21,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from examples.mood.interface import ANSWERS, Mood
-from llm_brain import Hyperparameters, LLMOptimizer, examples, llm_strategy, track_hyperparameters, typed
+from llm_brain import Hyperparameters, LLMBrainError, LLMOptimizer, examples, llm_strategy, track_hyperparameters, typed
 from llm_brain.backends import CachedBackend, resolve_model
 from llm_brain.optimize import History, Proposal, Run, Score, StudyBudget, Trial
 from llm_brain.optimize.proposers.reflection import ReflectionProposer
 
 MOOD = Path(__file__).parents[1] / "mood"
 READER = CachedBackend(resolve_model("local"))
-WRITER: Any = READER
 WORDINGS = (
     "Tell whether a customer is happy or unhappy with a product or a service.",
     "Would this customer come back? Happy customers do, and unhappy ones do not.",
 )
-BUDGET = StudyBudget(trials=14)
 
 
 class Case(BaseModel):
@@ -90,24 +89,25 @@ def show(trial: Trial[Any]) -> None:
     print(f"{trial.number:3} {trial.proposer:10} {trial.status:8} {said} of {len(trial.outcomes):2} runs: {changed}")
 
 
-def main() -> int:
+def tune(run: Path, trials: int, model: str) -> int:
+    """Run the study, and tell what its choice is worth on messages that nothing was chosen by."""
     cases, gold = cases_in("dev.jsonl"), cases_in("gold.jsonl")
     held_out = gold[::3]
+    writer: Any = READER if model == "local" else model
     with Hyperparameters() as found:
         read(cases[0].message)
-    with tempfile.TemporaryDirectory() as folder:
-        optimizer: LLMOptimizer[Case, Mood, Any] = LLMOptimizer(
-            task,
-            score=score,
-            hyperparameters=found,
-            task_parameters=cases,
-            selection=[case for case in gold if case not in held_out],
-            result=Mood,
-            model=None,
-            journal=Path(folder) / "study.jsonl",
-            proposers=[Wordings(), ReflectionProposer(WRITER, most=160)],
-        )
-        study = optimizer.run(BUDGET, on_trial=show)
+    optimizer: LLMOptimizer[Case, Mood, Any] = LLMOptimizer(
+        task,
+        score=score,
+        hyperparameters=found,
+        task_parameters=cases,
+        selection=[case for case in gold if case not in held_out],
+        result=Mood,
+        model=None,
+        journal=run / "study.jsonl",
+        proposers=[Wordings(), ReflectionProposer(writer, most=160)],
+    )
+    study = optimizer.run(StudyBudget(trials=trials), on_trial=show)
     verdict = study.verdict
     if verdict is None or verdict.low is None or verdict.high is None:
         print("There were too few trials for a verdict.")
@@ -117,6 +117,23 @@ def main() -> int:
     for title, number in (("as it was written", 0), ("the best trial", verdict.candidate), ("recommended", verdict.trial)):
         print(f"{right_answers(held_out, study.trials[number].hyperparameters):4} {title}")
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the study; an error of ours is one line, and Ctrl-C a clean stop."""
+    parser = argparse.ArgumentParser(description="Tune the wording of a question and a threshold.")
+    parser.add_argument("--run", type=Path, default=Path("runs/optimize-prompts"), help="where the study is kept")
+    parser.add_argument("--trials", type=int, default=14, help="how many trials")
+    parser.add_argument("--model", default="local", help="who rewrites the wording: openai:MODEL, ...")
+    options = parser.parse_args(arguments)
+    try:
+        return tune(options.run, options.trials, options.model)
+    except KeyboardInterrupt:
+        print("\nstopped. Nothing is lost: the same command goes on where it was.")
+        return 130
+    except (LLMBrainError, OSError) as error:
+        print(f"stopped: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

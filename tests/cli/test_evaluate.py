@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from llm_brain.cli import app
+from llm_brain.cli.function_file import load_function
 from llm_brain.errors import ArgumentError, CheckpointError, DataError
 from tests.cli.desk import write_desk
 
@@ -59,13 +60,12 @@ def test_the_model_is_asked_each_call_once_whoever_wants_to_know(folder: Path) -
 @pytest.mark.usefixtures("folder")
 def test_on_a_narrow_terminal_no_number_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    Path("desk.py").write_text(
-        Path("desk.py").read_text().replace('name = "rules"', 'name = "rules that somebody wrote by hand"')
-    )
+    model = load_function("desk.py:Desk.route").implementation
+    monkeypatch.setattr(model, "name", "rules that somebody wrote by hand")
     result = evaluate("--with-model", "--cascade", "0.8")
     assert result.exit_code == 0, result.output
     assert re.search(r"right, of 12 +95% interval  ms a call  model calls  failed$", result.stdout, re.MULTILINE)
-    assert row(result, "rules that some…")[3] == "12"
+    assert row(result, "rules that someb…")[3] == "12"
     assert "right, down; given, across  billing  repairs" in result.stdout
 
 

@@ -26,6 +26,7 @@ PAGES = [
     "plastic-rnn.md",
     "teaching.md",
     "executors.md",
+    "hyperparameters.md",
     "optimize-report.md",
     "optimize.md",
 ]

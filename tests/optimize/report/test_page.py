@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,11 @@ class Page(HTMLParser):
     def text(self) -> str:
         return " ".join(" ".join(self.said).split())
 
+    @property
+    def inside_pictures(self) -> list[dict[str, str | None]]:
+        """The links that stand in a picture."""
+        return [told for place, (tag, told) in enumerate(self.tags) if tag == "a" and self.tags[place + 1][0] in ("g", "text")]
+
     def headings(self) -> list[str]:
         return [str(told["aria-labelledby"]) for tag, told in self.tags if tag == "section"]
 
@@ -59,6 +65,20 @@ def test_it_shows_all_that_the_journal_tells(tmp_path: Path) -> None:
     anchors = {told["id"] for tag, told in page.tags if tag == "li" and "id" in told}
     links = {str(told["href"]).removeprefix("#") for tag, told in page.tags if tag == "a"}
     assert links <= anchors == {f"trial-{number}" for number in range(16)}
+
+
+def test_it_can_be_read_without_being_seen(tmp_path: Path) -> None:
+    page = page_of(write_desk(tmp_path))
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert max(after - before for before, after in pairwise(levels)) == 1
+    pictures = [told for tag, told in page.tags if tag == "svg"]
+    assert {told["role"] for told in pictures} == {"group"}  # of an image nobody is told what is in it
+    inside = page_of(write_desk(tmp_path)).inside_pictures
+    assert inside
+    assert all(told.get("aria-label") for told in inside)
+    rows = re.findall(r"<tbody>(.*?)</tbody>", (tmp_path / "desk.html").read_text(encoding="utf-8"), re.DOTALL)
+    headed = [body for body in rows if "</a>" not in body]
+    assert all(row.startswith('<th scope="row">') for body in headed for row in re.findall(r"<tr>(.*?)</tr>", body))
 
 
 def test_nothing_in_it_runs_or_is_fetched(tmp_path: Path) -> None:
