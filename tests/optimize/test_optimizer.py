@@ -201,7 +201,8 @@ def test_a_score_that_cannot_be_computed_is_a_failed_trial(fault: Callable[..., 
     assert [trial.status for trial in study.trials] == ["failed", "failed"]
     assert all(trial.outcomes[0].exception for trial in study.trials)
     assert study.best is None
-    assert study.verdict is None
+    assert "it failed (" in str(study.verdict)
+    assert str(study.verdict).endswith("no other trial is complete.")
 
 
 def test_a_result_of_another_type_than_was_declared_is_a_failed_trial(build: Build) -> None:
@@ -424,6 +425,18 @@ def test_results_may_be_structured(build: Build) -> None:
     before, after = run(), run()
     assert trajectory(before.trials) == trajectory(after.trials)
     assert before.trials[0].outcomes[0].result["accuracy"] == before.trials[0].score
+
+
+@pytest.mark.parametrize(("kind", "value"), [(bool, False), (int, 0), (str, ""), (list, [])])
+def test_a_result_that_is_empty_or_false_is_no_missing_one_after_a_resumption(kind: Any, value: Any, build: Build) -> None:
+    def shown(optimizer_trials: int) -> Any:
+        model = ScriptedModel()
+        build(task=lambda _: value, score=lambda *_: 0.5, result=kind, model=model).run(trials(optimizer_trials))
+        return [asked.task_infos[0].run.return_value for name, asked in model.asked if name.startswith("suggest")]
+
+    shown(1)
+    assert shown(2)[0] == value
+    assert shown(2) == []
 
 
 def test_a_program_with_tracked_hyperparameters_is_tuned_in_its_scope(build: Build) -> None:
