@@ -28,6 +28,7 @@ from llm_brain.optimize.proposing import Proposing
 from llm_brain.optimize.reflections import Reflections
 from llm_brain.optimize.running import Running
 from llm_brain.optimize.runs import End, Need, runs_of
+from llm_brain.optimize.selection import FINALISTS
 from llm_brain.optimize.silence import Silence
 from llm_brain.optimize.study import Study, Trial, best_of
 from llm_brain.tracing.names import HYPERPARAMETERS, KIND, PROPOSER, SCORE, STUDY_KIND, TRIAL, TRIAL_KIND
@@ -247,7 +248,11 @@ class Driver:
 
     def _warn(self, budget: StudyBudget, first: Trial[Any]) -> None:
         one = Spending(1, sum(first.fidelity for _ in first.outcomes), first.tokens, first.dollars, first.seconds)
-        shortage = budget.shortage(one, done=1, planned=budget.trials)
+        others = FINALISTS if budget.trials is None else min(FINALISTS, budget.trials - 1)
+        runs = (1 + others) * self.plan.checked_times * len(self.plan.checks) if others else 0
+        share = runs / len(first.outcomes)
+        last = Spending(evaluations=runs, tokens=round(first.tokens * share), dollars=first.dollars * share)
+        shortage = budget.shortage(one, done=1, planned=budget.trials, last=last)
         if shortage is not None:
             warnings.warn(shortage, BudgetWarning, stacklevel=2)
 

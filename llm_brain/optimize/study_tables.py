@@ -78,8 +78,8 @@ def study_config(begun: Mapping[str, Any]) -> dict[str, Any]:
         >>> study_config({"seed": 3, "cases": ["a", "b"], "at": 0.1})
         {'seed': 3, 'cases': 2}
     """
-    told = {name: value for name, value in begun.items() if name not in ("event", "at", "reputation")}
-    return {**told, "cases": len(told.get("cases", ()))}
+    told = {name: value for name, value in begun.items() if name not in ("event", "at", "id", "settings", "reputation")}
+    return told | {name: len(told[name]) for name in ("cases", "selection") if name in told}
 
 
 def study_summary(recorded: Recorded) -> dict[str, Any]:
