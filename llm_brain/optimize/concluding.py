@@ -67,7 +67,9 @@ def concluded(plan: Plan, trials: Sequence[Trial[Any]]) -> Verdict:
     if lost and not is_alone:
         told.append(f"the default failed in {lost} of its {len(made[0])} runs ({_why(made[0])})")
     failed = [trial.number for trial in chosen if len(scores[trial.number]) < len(made[trial.number])]
-    told += [f"trial {number} failed in the comparison ({_why(made[number])})" for number in failed]
+    if failed:
+        who = f"trial{'' if len(failed) == 1 else 's'} {', '.join(map(str, failed))}"
+        told.append(f"{who} failed in the comparison ({_why(made[failed[0]])})")
     whole = [trial for trial in chosen if trial.number not in failed]
     if not whole:
         return _without_pairs(0, "; ".join(told), is_fresh=is_fresh)
