@@ -93,7 +93,12 @@ def study_summary(recorded: Recorded) -> dict[str, Any]:
     study, verdict = recorded.study, recorded.study.verdict
     found: dict[str, Any] = {"verdict": verdict_words(verdict), "trials": len(study.trials)}
     if verdict is not None:
-        found |= {"gain": verdict.gain, "gain_low": verdict.low, "gain_high": verdict.high, "recommended": verdict.trial}
+        found |= {
+            "gain": verdict.gain if verdict.pairs else None,
+            "gain_low": verdict.low,
+            "gain_high": verdict.high,
+            "recommended": verdict.trial,
+        }
     if study.best is not None:
         found |= {"score": study.best.score, "best": dict(study.best.point)}
     spent = list(recorded.by_purpose.values())

@@ -9,6 +9,7 @@ import pytest
 
 from llm_brain.optimize import Run, StudyBudget
 from llm_brain.optimize.recorded import read_recorded
+from llm_brain.optimize.study_tables import study_summary
 from llm_brain.optimize.telling import verdict_words
 from tests.optimize.conftest import Build, Knobs
 
@@ -88,7 +89,9 @@ def test_a_default_that_fails_on_some_fresh_runs_is_compared_on_the_others(build
 
 
 @pytest.mark.parametrize("trials", [1, 3])
-def test_where_nobody_can_be_compared_nothing_is_run_for_it(trials: int, build: Build) -> None:
+def test_where_nobody_can_be_compared_nothing_is_run_for_it_and_no_gain_is_told(
+    trials: int, build: Build, tmp_path: Path
+) -> None:
     runs: list[int] = []
 
     def task(run: Run[Any, Knobs]) -> float:
@@ -100,6 +103,7 @@ def test_where_nobody_can_be_compared_nothing_is_run_for_it(trials: int, build: 
     study = build(task=task, task_parameters=0, selection=range(30), model=None).run(StudyBudget(trials=trials))
     assert len(runs) == trials
     assert str(study.verdict) == "Nothing was shown to be better than the default: no other trial is complete."
+    assert "gain" not in study_summary(read_recorded(tmp_path / "study.jsonl"))
 
 
 def test_of_several_cases_a_pair_is_a_case_however_often_it_was_run(build: Build) -> None:
