@@ -4,9 +4,10 @@ The user's side: `optimizer` (the class), `space` (what can be tuned), `objectiv
 (trials and verdict), `models` and `functions` (what a language model is asked), `hyperparameters` and `tracking` (values and
 texts found in a program, set from outside), `executors` (where runs are made), `proposers` (who
 proposes), `texts` (texts that were tried).
-The study itself: `plan` (what it is), `driver` (its loop), `choosing` (the next trial), `runs` (which runs a trial needs),
-`racing`, `fidelity`, `selection` (the verdict), `advice` (what the model is shown), `forecasts`, `effects` and `journal` (what
-happened, durably), `seeds`.
+The study itself: `plan` (what it is), `driver` (its loop), `proposing` and `choosing` (the next trial), `silence` (who is asked
+no more), `runs` (which runs a trial needs), `running` (those under way), `racing`, `fidelity`, `levelling` (scores where cases
+were added), `concluding` and `selection` (the verdict), `advice` (what the model is shown), `forecasts`, `effects` and `journal`
+(what happened, durably), `seeds`.
 Looking at it: `recorded` and `growing` (a study as its journal tells it), `telling` (in words), `progress` (on a terminal),
 `report` (a page), `view` (for Optuna), `study_runs` and `study_tables` (W&B).
 What does not live here: how a brain is trained (training).

@@ -1,7 +1,8 @@
 """What a language model is asked in a study: the four questions, and what of the study it is shown.
 
-What is shown is bounded: the best trials, the worst one and the last ones, as a table, and the lessons. Summaries are made from
-lessons and trials, never from earlier summaries of what is no longer shown; a lesson names the trials that show it.
+What is shown is bounded: the best trials, the worst one, the last that failed and the last ones, as a table, and the lessons.
+Summaries are made from lessons and trials, never from earlier summaries of what is no longer shown; a lesson names the trials
+that show it.
 """
 
 from __future__ import annotations
@@ -157,7 +158,11 @@ class ModelProposer:
         del seed
         step = self.advisor.suggest(history)
         cases = tuple(step.task_parameters_suggestions) if self.proposes_cases else ()
-        return [Proposal(suggested, note=step.suggestion, task_parameters=cases) for suggested in step.hyperparameter_suggestions]
+        parents = () if history.best is None else (history.best.number,)  # which it was shown as the best
+        return [
+            Proposal(suggested, note=step.suggestion, parents=parents, task_parameters=cases)
+            for suggested in step.hyperparameter_suggestions
+        ]
 
 
 def shown(trials: Sequence[Trial[Any]]) -> list[Trial[Any]]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 from llm_brain.errors import DefinitionError
+
+NOTABLE: Final = 0.1
+"""What the last runs take is told from this share of a limit on."""
 
 
 class BudgetWarning(UserWarning):
@@ -43,9 +47,11 @@ class Spending:
 class StudyBudget:
     """What a study may spend. No trial begins once one of them is spent; those under way are ended.
 
+    The last runs, which only compare the finalists with the default, come on top, and what they take with them.
+
     Attributes:
         trials: Trials, the default's included.
-        evaluations: Runs of the task. The last runs, which only compare the finalists with the default, come on top.
+        evaluations: Runs of the task.
         tokens: Tokens of all calls of models.
         dollars: US dollars.
         seconds: Time.
@@ -82,25 +88,29 @@ class StudyBudget:
                 return f"all {limit:,} {field.name} are spent"
         return None
 
-    def shortage(self, one_trial: Spending, *, done: int, planned: int | None) -> str | None:
-        """Say which limit will not last for the trials, going by what one has taken.
+    def shortage(self, one_trial: Spending, *, done: int, planned: int | None, last: Spending | None = None) -> str | None:
+        """Say which limit will not last for the trials, and what the last runs take on top, going by what one trial has taken.
 
         Args:
             one_trial: What a trial takes.
             done: How many trials are done.
             planned: How many there should be; None: nothing is planned, and nothing can be short.
+            last: What the last runs take; None: nothing.
 
         Example:
             >>> StudyBudget(trials=20, tokens=1000).shortage(Spending(tokens=200), done=1, planned=20)
             'the budget of 1,000 tokens lasts for about 5 of 20 trials: a trial takes about 200'
         """
-        if planned is None:
-            return None
+        told = []
         for name in ("evaluations", "tokens", "dollars", "seconds"):
             limit, each = getattr(self, name), getattr(one_trial, name)
-            if limit is not None and each > 0 and max(done, limit / each) < planned:
-                return (
-                    f"the budget of {limit:,} {name} lasts for about {limit / each:.0f} of {planned} trials: "
-                    f"a trial takes about {each:,.4g}"
-                )
-        return None
+            if planned is not None and limit is not None and each > 0 and max(done, limit / each) < planned:
+                trials = f"{limit / each:.0f} of {planned} trials: a trial takes about {each:,.4g}"
+                told.append(f"the budget of {limit:,} {name} lasts for about {trials}")
+                break
+        for name in ("tokens", "dollars"):
+            limit, more = getattr(self, name), 0 if last is None else getattr(last, name)
+            if limit is not None and more > limit * NOTABLE:
+                what = f"about {more:,.4g} {name} on top of the budget of {limit:,}"
+                told.append(f"the last runs, which compare the best with the default, take {what}")
+        return "; ".join(told) or None

@@ -6,20 +6,21 @@ a no costs no trial: the next proposal, and then the next proposer, is looked at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
 from llm_brain.errors import LLMBrainError
+from llm_brain.optimize.effects import reading
 from llm_brain.optimize.plan import MOST_CASES, Plan, as_json
 from llm_brain.optimize.proposers.arbitration import CORE, shares, silenced, turn
 from llm_brain.optimize.proposers.contract import History, Proposal, Proposer
 from llm_brain.optimize.proposers.credit import Credit
 from llm_brain.optimize.proposers.veto import is_hopeless, is_repeated
 from llm_brain.optimize.seeds import seed_for
+from llm_brain.optimize.silence import Silence
 from llm_brain.optimize.study import Trial
 from llm_brain.strategy.words import explain
 
@@ -27,6 +28,8 @@ MOST_PROPOSALS: Final = 60
 ROUNDS: Final = 4
 """How often everybody is asked, with other seeds, where nothing can be used."""
 LONGEST_REASON: Final = 200
+Answer: TypeAlias = dict[str, Any]
+"""What came of asking a proposer: what was `found`, if anything can be used, and the `reasons` why the rest cannot."""
 
 
 class ProposalWarning(UserWarning):
@@ -44,8 +47,10 @@ def choose(
     begun: Sequence[Trial[Any]],
     *,
     core: Proposer,
-    proposers: Sequence[Proposer] = (),
-    reputation: Mapping[str, Credit] = MappingProxyType({}),
+    proposers: Sequence[Proposer],
+    reputation: Mapping[str, Credit],
+    silence: Silence,
+    ask: Callable[[str, int, Callable[[], Answer]], Answer],
 ) -> dict[str, Any]:
     """Choose what the next trial tries.
 
@@ -56,6 +61,8 @@ def choose(
         core: The classical sampler.
         proposers: All others.
         reputation: What earlier studies thought of them.
+        silence: Who is asked no more in this run.
+        ask: Given whose turn it is, which time, and what gives the answer: returns the answer, or what the journal has of it.
 
     Returns:
         As the journal has it: the proposer, the point, where it comes from, and what was refused; without a point where nobody
@@ -72,23 +79,33 @@ def choose(
     refused: list[str] = []
     for attempt in range(ROUNDS):
         for name in order:
-            if name not in named or (name == CORE and attempt):
+            if name not in named or name in silence or (name == CORE and attempt):
                 continue
             seed = seed_for(plan.seed, name, number, attempt)
-            reasons: list[str] = []
-            for proposal in _proposed(named[name], history, seed, reasons):
-                found = _checked(plan, history, proposal, tried, reasons, vetoes=name != CORE)
-                if found is not None:
-                    return {"proposer": name, **found, "refused": refused}
-            refused += [f"{name}: {reason}" for reason in dict.fromkeys(reasons)]  # nothing proposed is nothing refused
+            told = ask(name, attempt, lambda: _answer(plan, history, named[name], seed, tried=tried, silence=silence))  # noqa: B023 - called here
+            with reading():
+                if told["found"] is not None:
+                    return {"proposer": name, **told["found"], "refused": refused}
+                refused += [f"{name}: {reason}" for reason in told["reasons"]]  # nothing proposed is nothing refused
     return {"proposer": None, "refused": refused}
 
 
-def _proposed(proposer: Proposer, history: History[Any], seed: int, reasons: list[str]) -> Iterable[Any]:
+def _answer(plan: Plan, history: History[Any], proposer: Proposer, seed: int, *, tried: set[str], silence: Silence) -> Answer:
+    """Ask a proposer: the first of its proposals that can be used, or why none can."""
+    reasons: list[str] = []
+    for proposal in _proposed(proposer, history, seed, reasons, silence):
+        found = _checked(plan, history, proposal, tried, reasons, vetoes=proposer.name != CORE)
+        if found is not None:
+            return {"found": found, "reasons": []}
+    return {"found": None, "reasons": list(dict.fromkeys(reasons))}
+
+
+def _proposed(proposer: Proposer, history: History[Any], seed: int, reasons: list[str], silence: Silence) -> Iterable[Any]:
     """Give what a proposer proposes, as far as it comes."""
     try:
         yield from islice(proposer.propose(history, seed=seed), MOST_PROPOSALS)
     except Exception as error:  # noqa: BLE001 - a faulty proposer costs no trial and ends no study
+        silence.after(proposer.name, error)
         reasons.append(f"{type(error).__name__}: {error}"[:LONGEST_REASON])
 
 

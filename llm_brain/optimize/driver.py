@@ -11,31 +11,28 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from llm_brain.errors import WorkerDiedError
 from llm_brain.optimize.advice import Advisor
 from llm_brain.optimize.budget import BudgetWarning, Spending, StudyBudget
-from llm_brain.optimize.choosing import ProposalWarning, choose
+from llm_brain.optimize.concluding import comparison, concluded
 from llm_brain.optimize.effects import Effects, reading
 from llm_brain.optimize.executors.contract import Executor
-from llm_brain.optimize.fidelity import promotion
+from llm_brain.optimize.levelling import levelled
 from llm_brain.optimize.models import Lesson
-from llm_brain.optimize.objective import Outcome
 from llm_brain.optimize.plan import Plan
 from llm_brain.optimize.proposers.contract import History, Proposer
 from llm_brain.optimize.proposers.credit import Credit
+from llm_brain.optimize.proposing import Proposing
 from llm_brain.optimize.reflections import Reflections
+from llm_brain.optimize.running import Running
 from llm_brain.optimize.runs import End, Need, runs_of
-from llm_brain.optimize.selection import finalists, verdict
-from llm_brain.optimize.study import DEFAULT, PROMOTION, Study, Trial, Verdict, best_of
+from llm_brain.optimize.selection import FINALISTS
+from llm_brain.optimize.silence import Silence
+from llm_brain.optimize.study import Study, Trial, best_of
 from llm_brain.tracing.names import HYPERPARAMETERS, KIND, PROPOSER, SCORE, STUDY_KIND, TRIAL, TRIAL_KIND
 from llm_brain.tracing.spans import Span, span
-
-LONGEST_ERROR: Final = 500
 
 
 @dataclass
@@ -43,7 +40,7 @@ class _Active:
     trial: Trial[Any]
     steps: Generator[list[Need], None, End]
     span: Span
-    waits: set[Need] = field(default_factory=set)
+    waits: list[Need] = field(default_factory=list)
     asked: set[Need] = field(default_factory=set)
     end: End | None = None
 
@@ -75,18 +72,15 @@ class Driver:
         advisor: Advisor | None = None,
         reputation: Mapping[str, Credit] | None = None,
     ) -> None:
-        self.plan, self.effects, self.executor = plan, effects, executor
-        self._core, self._proposers = core, proposers
-        self._reflections = None if advisor is None else Reflections(advisor, effects)
-        self._reputation = reputation or {}
+        self.plan, self.effects = plan, effects
+        silence = Silence()
+        self._proposing = Proposing(plan, effects, silence, core=core, proposers=proposers, reputation=reputation or {})
+        self._running = Running(plan, effects, executor)
+        self._reflections = None if advisor is None else Reflections(advisor, effects, silence)
         self._cases = list(plan.cases)
         self._begun: list[Trial[Any]] = []
         self._active: deque[_Active] = deque()
-        self._outcomes: dict[Need, Outcome] = {}
-        self._checks: dict[Need, Outcome] = {}
-        self._pending: dict[Future[Outcome], tuple[str, Need]] = {}
         self._lessons: list[list[Lesson]] = []
-        self._is_exhausted = False
         self.study: Study[Any] = Study(cases=self._cases)
 
     def run(self, budget: StudyBudget, on_trial: Callable[[Trial[Any]], object]) -> Study[Any]:
@@ -102,8 +96,8 @@ class Driver:
                     self._advance()
                     self._tell_all(budget, on_trial)
                 self._conclude()
-            except BaseException:
-                self._keep_what_is_done()
+            except BaseException as error:
+                self._running.keep_what_is_done(error)
                 raise
         return self.study
 
@@ -130,16 +124,11 @@ class Driver:
 
     def _begin(self) -> bool:
         number = len(self._begun)
-        history = self._history(number)
-        told = self.effects.once("proposed", lambda: self._proposed(number, history), trial=number)
+        found = self._proposing.next(self._begun, len(self.study.trials), self._history)
+        if found is None:
+            return False
+        told, history = found
         with reading():
-            if told["proposer"] is None:
-                why = f": {told['refused'][-1]}" if told["refused"] else ""
-                message = f"the study ends after {number} trials, as nobody proposes anything new that can be used{why}"
-                if not self._is_exhausted:
-                    warnings.warn(message, ProposalWarning, stacklevel=2)
-                self._is_exhausted = True
-                return False
             trial = self._trial(number, told)
             self._cases.extend(self.plan.case_type.validate_python(case) for case in told.get("cases", ()))
         here = span("trial", {KIND: TRIAL_KIND, TRIAL: number, PROPOSER: trial.proposer})
@@ -150,10 +139,12 @@ class Driver:
         self._begun.append(trial)
         best = best_of(history.trials, trial.fidelity)
         parent = next((self._begun[parent] for parent in trial.parents), None) if told.get("gate") else None
+        if parent is not None and parent.fidelity != trial.fidelity:
+            parent = None  # scores at different fidelities tell nothing about each other: promotion decides
         steps = runs_of(
             trial,
             self.plan.units(len(self._cases)),
-            self._outcomes,
+            self._running.outcomes,
             self.plan.rules,
             best=best,
             parent=parent,
@@ -175,86 +166,34 @@ class Driver:
             told.get("note", ""),
             told.get("fidelity", self.plan.fidelities[0]),
             refused=tuple(told.get("refused", ())),
+            failure_score=self.plan.rules.failure_score,
         )
 
-    def _proposed(self, number: int, history: History[Any]) -> dict[str, Any]:
-        space = self.plan.space
-        if number == 0:
-            return {"proposer": DEFAULT, "point": space.point(space.default), "fidelity": 1.0}
-        promoted = {parent for trial in self._begun if trial.proposer == PROMOTION for parent in trial.parents}
-        found = promotion(history.trials, promoted, self.plan.fidelities)
-        if found is not None:
-            trial, fidelity = found
-            return {"proposer": PROMOTION, "point": trial.point, "parents": [trial.number], "fidelity": fidelity}
-        told = choose(self.plan, history, self._begun, core=self._core, proposers=self._proposers, reputation=self._reputation)
-        return {**told, "fidelity": self.plan.fidelities[0]}
-
-    def _history(self, number: int) -> History[Any]:
-        """Give what is known when a trial is proposed: of the trials before it those that are told by then, and no others."""
-        told = max(0, number - self.plan.parallel + 1)
+    def _history(self, told: int) -> History[Any]:
+        """Give what is known when so many trials are told."""
         lessons = self._lessons[told - 1] if told else []
         return History(self.plan.space, self.study.trials[:told], tuple(self._cases), tuple(lessons))
 
     # Running
 
+    def _advance(self) -> None:
+        """Wait until a run is over, and go on with the trials that waited for it."""
+        self._running.wait()
+        for active in list(self._active):
+            self._step(active)
+
     def _step(self, active: _Active) -> None:
         """Go on with a trial until it waits for runs, or has ended."""
-        while not active.waits:
+        while active.end is None and all(need in self._running.outcomes for need in active.waits):
             try:
-                needs = next(active.steps)
+                active.waits = next(active.steps)
             except StopIteration as stopped:
                 active.end = stopped.value
                 return
-            active.asked.update(needs)
-            active.waits = {need for need in needs if not self._is_there("outcome", need)}
+            active.asked.update(active.waits)
             with active.span.current():
                 for need in sorted(active.waits):
-                    self._submit("outcome", need, self._cases[need.case])
-
-    def _is_there(self, event: str, need: Need) -> bool:
-        found = self._outcomes if event == "outcome" else self._checks
-        if need not in found:
-            known = self.effects.outcome(event, *need)
-            if known is not None:
-                found[need] = known
-        return need in found
-
-    def _submit(self, event: str, need: Need, case: Any) -> None:
-        if (event, need) not in self._pending.values():
-            work = self.plan.work(need, self._begun[need.trial], case, is_check=event == "check")
-            self._pending[self.executor.submit(self.plan.objective, work)] = (event, need)
-            self._collect()  # what runs in this process is over already
-
-    def _advance(self) -> None:
-        """Wait until a run is over, and go on with the trials that waited for it."""
-        if self._pending:
-            wait(self._pending, return_when=FIRST_COMPLETED)
-            self._collect()
-        for active in list(self._active):
-            if active.end is None and not active.waits:
-                self._step(active)
-
-    def _collect(self) -> None:
-        """Write down what has come."""
-        for future in [future for future in self._pending if future.done()]:
-            event, need = self._pending.pop(future)
-            try:
-                outcome = future.result()
-            except WorkerDiedError as error:
-                outcome = Outcome(need.case, need.replicate, None, exception=f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
-            self.effects.write(event, trial=need.trial, **outcome.as_json())
-            (self._outcomes if event == "outcome" else self._checks)[need] = outcome
-            for active in self._active:
-                active.waits.discard(need)
-
-    def _keep_what_is_done(self) -> None:
-        """Before an error goes on: nothing that was paid for is lost."""
-        for future in list(self._pending):
-            future.cancel()
-        while self._pending:
-            wait(self._pending)
-            with suppress(Exception):  # the first error is the one that is told
-                self._collect()
+                    self._running.ask("outcome", need, self._begun[need.trial], self._cases[need.case])
 
     # Telling
 
@@ -268,6 +207,7 @@ class Driver:
             if self.effects.known("finished", trial=trial.number) is None:
                 self.effects.write("finished", trial=trial.number, status=trial.status, score=trial.score)
             self.study.trials.append(trial)
+            self._level()
             with active.span.current():
                 self._learn(trial)
             active.span.set(SCORE, trial.score)
@@ -283,14 +223,19 @@ class Driver:
             trial = self._begun[number]
             had = {(outcome.case, outcome.replicate) for outcome in trial.outcomes}
             new = [
-                self._outcomes[need]
+                self._running.outcomes[need]
                 for need in sorted(active.asked)
-                if need.trial == number and need in self._outcomes and need[1:] not in had
+                if need.trial == number and need in self._running.outcomes and need[1:] not in had
             ]
             trial.outcomes.extend(new)
-            scores = self._scores(trial.outcomes)
-            if new and trial is not active.trial and len(scores) == len(trial.outcomes):
+            scores = trial.scores
+            if new and trial.status == "complete" and trial is not active.trial and len(scores) == len(trial.outcomes):
                 trial.score = sum(scores.values()) / len(scores)  # the best one so far, on cases that are new
+
+    def _level(self) -> None:
+        if len(self._cases) > len(self.plan.cases):
+            for number, score in levelled(self.study.trials, len(self.plan.cases)).items():
+                self.study.trials[number].score = score
 
     def _learn(self, trial: Trial[Any]) -> None:
         lessons = self._lessons[-1] if self._lessons else []
@@ -303,51 +248,29 @@ class Driver:
 
     def _warn(self, budget: StudyBudget, first: Trial[Any]) -> None:
         one = Spending(1, sum(first.fidelity for _ in first.outcomes), first.tokens, first.dollars, first.seconds)
-        shortage = budget.shortage(one, done=1, planned=budget.trials)
+        others = FINALISTS if budget.trials is None else min(FINALISTS, budget.trials - 1)
+        runs = (1 + others) * self.plan.checked_times * len(self.plan.checks) if others else 0
+        share = runs / len(first.outcomes)
+        last = Spending(evaluations=runs, tokens=round(first.tokens * share), dollars=first.dollars * share)
+        shortage = budget.shortage(one, done=1, planned=budget.trials, last=last)
         if shortage is not None:
             warnings.warn(shortage, BudgetWarning, stacklevel=2)
 
     # The end
 
     def _conclude(self) -> None:
-        found = self._verdict()
-        if found is not None:
-            # For those who read the journal; it follows from what stands there.
-            self.effects.once("verdict", lambda: {"verdict": asdict(found)}, trial=len(self.study.trials))
-        self.study.verdict = found
-
-    def _verdict(self) -> Verdict | None:
         """Run the finalists and the default once more, where that was planned, and compare them."""
-        plan, trials = self.plan, self.study.trials
-        chosen = finalists(trials)
-        if not trials or trials[0].score is None:
-            return None
-        default = trials[0]
-        if not plan.checked_times:
-            scores = {trial.number: self._scores(trial.outcomes) for trial in (default, *chosen)}
-            complete = sum(trial.status == "complete" for trial in trials[1:])
-            return verdict(scores.pop(0), scores, is_fresh=False, considered=max(1, complete))
-        needs = [
-            Need(trial.number, case, replicate)
-            for replicate in range(plan.checked_times)
-            for case in range(len(plan.checks))
-            for trial in (default, *chosen)
-        ]
+        trials, checks = self.study.trials, self._running.checks
+        if not trials:
+            return
+        needs = comparison(self.plan, trials)
         for need in needs:
-            if not self._is_there("check", need):
-                self._submit("check", need, plan.checks[need.case])
-        while self._pending:
-            wait(self._pending, return_when=FIRST_COMPLETED)
-            self._collect()
-        for trial in (default, *chosen):
-            trial.checked = [self._checks[need] for need in needs if need.trial == trial.number]
-        checked = {trial.number: self._scores(trial.checked) for trial in (default, *chosen)}
-        return verdict(checked.pop(0), checked, is_fresh=True)
-
-    def _scores(self, outcomes: Sequence[Outcome]) -> dict[tuple[int, int], float]:
-        found = {}
-        for outcome in outcomes:
-            score = self.plan.rules.failure_score if outcome.score is None else outcome.score
-            if score is not None:
-                found[outcome.case, outcome.replicate] = score
-        return found
+            self._running.ask("check", need, trials[need.trial], self.plan.checks[need.case])
+        while self._running.wait():
+            pass
+        for trial in trials:
+            trial.checked = [checks[need] for need in needs if need.trial == trial.number]
+        found = concluded(self.plan, trials)
+        # For those who read the journal; it follows from what stands there.
+        self.effects.once("verdict", lambda: {"verdict": asdict(found)}, trial=len(trials))
+        self.study.verdict = found

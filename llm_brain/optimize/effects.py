@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from llm_brain.backends.layers.usage import count_usage
 from llm_brain.errors import DataError
@@ -18,6 +18,8 @@ from llm_brain.optimize.journal import Store
 from llm_brain.optimize.objective import Outcome
 
 Key = tuple[Any, ...]
+_ABOUT: Final = {"asked": ("trial", "proposer", "knows", "attempt", "ended")}
+"""What tells apart the events of a kind, where that is not the trial, the case and the replicate."""
 
 
 class Effects:
@@ -124,4 +126,5 @@ def reading() -> Iterator[None]:
 
 
 def _key(event: dict[str, Any]) -> Key:
-    return (event["event"], event.get("trial"), event.get("case"), event.get("replicate"))
+    names = _ABOUT.get(event["event"], ("trial", "case", "replicate"))
+    return (event["event"], *(event.get(name) for name in names))

@@ -68,9 +68,9 @@ class Growing:
         self.checks = self.checks + 1 if kind == "check" else 0
         if kind == "study":
             self.texts = tuple(name for name, told in event["space"].items() if told["distribution"] is None)
-        elif kind == "proposed" and event["proposer"] is not None:
-            self.begun += 1
+        elif kind == "proposed":
             self.under_way[trial] = (event["proposer"], 0)
+            self.begun += 1
             self._fidelities[trial] = event.get("fidelity", 1.0)
         elif kind == "outcome":
             self.evaluations += self._fidelities.get(trial, 1.0)

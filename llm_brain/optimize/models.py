@@ -86,7 +86,7 @@ class OptimizationInfo(BaseModel, Generic[Parameters, Result, Hyperparameters]):
 
     lessons: list[Lesson] = Field(default_factory=list, description="What was learned from all trials so far.")
     task_infos: list[TaskInfo[Parameters, Result, Hyperparameters]] = Field(
-        description="Some of the trials so far, oldest first: the best ones, the worst one and the last ones."
+        description="Some of the trials so far, oldest first: the best ones, the worst one, the last that failed, the last ones."
     )
     best_hyperparameters: Hyperparameters = Field(description="The hyperparameters with the best score so far.")
     best_score: float | None = Field(None, description="The best score so far.")

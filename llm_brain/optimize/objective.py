@@ -24,6 +24,8 @@ LONGEST_EXCEPTION: Final = 500
 ABOUT_A_REPLY: Final = frozenset({"validation", "length", "empty", "refusal", "content_filter", "too_large"})
 """The kinds of a model's failures that another prompt may mend."""
 
+_SPENT: Final = "_spent_in_the_run"
+
 Parameters = TypeVar("Parameters")
 Result = TypeVar("Result")
 Values = TypeVar("Values")
@@ -104,7 +106,11 @@ class Outcome:
     def as_json(self) -> dict[str, Any]:
         """Give it as JSON, without what is as it would be anyhow."""
         told = asdict(self)
-        return {name: value for name, value in told.items() if name in ("case", "replicate", "score") or value}
+        return {
+            name: value
+            for name, value in told.items()
+            if name in ("case", "replicate", "score") or value or (name == "result" and value is not None)
+        }
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,10 @@ class Objective(Generic[Parameters, Result]):
                 value = float(score.value)
             except Exception as error:
                 if isinstance(error, LLMBrainError) and not _tells_of_hyperparameters(error):
+                    vars(error)[_SPENT] = (
+                        used.tokens,
+                        dollars + used.dollars,
+                    )  # it travels with the error, also between processes
                     raise
                 exception = f"{type(error).__name__}: {error}"[:LONGEST_EXCEPTION]
         seconds = round(time.perf_counter() - begun, 6)
@@ -207,6 +217,17 @@ def _dollars(score: Score) -> float:
         message = f"a run costs 0 dollars or more, and the score says {dollars}"
         raise ValueError(message)
     return dollars
+
+
+def spent_before(error: LLMBrainError) -> tuple[int, float]:
+    """Return the tokens and the dollars that a run spent before it ended with an error.
+
+    Example:
+        >>> spent_before(LLMBrainError("the disk is full"))
+        (0, 0.0)
+    """
+    tokens, dollars = vars(error).get(_SPENT, (0, 0.0))
+    return tokens, dollars
 
 
 def _tells_of_hyperparameters(error: LLMBrainError) -> bool:

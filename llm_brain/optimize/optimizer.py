@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
@@ -202,7 +203,8 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         if not effects.store.events:
             reputation = {} if self._reputation is None else read_reputation(self._reputation)
             told = {name: [credit.trials, credit.ranks] for name, credit in reputation.items()}
-            effects.write("study", **described, reputation=told, began=datetime.now(UTC).isoformat(timespec="seconds"))
+            began = datetime.now(UTC).isoformat(timespec="seconds")
+            effects.write("study", **described, reputation=told, began=began, id=uuid4().hex)
         begun = effects.store.events[0]
         differing = [name for name in described if not _is_same(begun.get(name), described[name])]
         if begun["event"] != "study" or differing:
@@ -212,11 +214,13 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         return {name: Credit(*told) for name, told in begun["reputation"].items()}
 
     def _tell_reputation(self, path: Path, effects: Effects) -> None:
-        if effects.known("credited") is None:
-            credits_now = credits_of(self.study.trials)
-            mine = {name: credit for name, credit in credits_now.items() if name not in (DEFAULT, PROMOTION)}
-            write_reputation(path, read_reputation(path), mine)
-            effects.write("credited", credits={name: [credit.trials, credit.ranks] for name, credit in mine.items()})
+        credits_now = {name: one for name, one in credits_of(self.study.trials).items() if name not in (DEFAULT, PROMOTION)}
+        before = [event["credits"] for event in effects.store.events if event["event"] == "credited"]
+        known = {name: Credit(*told) for name, told in before[-1].items()} if before else {}
+        new = {name: one - known.get(name, Credit()) for name, one in credits_now.items()}
+        if any(one.trials > 0 for one in new.values()):
+            write_reputation(path, read_reputation(path), new)
+            effects.write("credited", credits={name: [one.trials, one.ranks] for name, one in credits_now.items()})
 
 
 @contextmanager

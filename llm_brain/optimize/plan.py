@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -20,7 +24,7 @@ from llm_brain.optimize.seeds import seed_for
 from llm_brain.optimize.space import Space
 from llm_brain.optimize.study import Trial
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 MOST_CASES: Final = 64
 
 
@@ -41,7 +45,7 @@ class Plan:
         seed: Of all that is drawn.
 
     Raises:
-        DefinitionError: There is no case, or a number is below what makes sense.
+        DefinitionError: There is no case, one has no form in which a journal could know it again, or a number makes no sense.
     """
 
     space: Space[Any]
@@ -63,7 +67,15 @@ class Plan:
             if getattr(self, name) < least:
                 message = f"`{name}` is at least {least}, and was {getattr(self, name)}"
                 raise DefinitionError(message)
+        if self.rules.failure_score is not None and not math.isfinite(self.rules.failure_score):
+            message = (
+                f"`failure_score` is a finite number, and was {self.rules.failure_score}: name one below all that you expect"
+            )
+            raise DefinitionError(message)
         check_fidelities(self.fidelities)
+        for name, cases in (("task_parameters", self.cases), ("selection", self.selection)):
+            for place, case in enumerate(cases):
+                _check_form(f"{name}[{place}]", case)
 
     @cached_property
     def case_type(self) -> TypeAdapter[Any]:
@@ -98,8 +110,9 @@ class Plan:
             "seed": self.seed,
             "space": self.space.describe(),
             "default": self.space.point(self.space.default),
+            "settings": _settings(self.space),
             "cases": [as_json(case) for case in self.cases],
-            "selection": len(self.selection),
+            "selection": [_hashed(as_json(case)) for case in self.selection],  # no proposer reads them here either
             "replicates": self.replicates,
             "confirmations": self.confirmations,
             "parallel": self.parallel,
@@ -111,7 +124,10 @@ class Plan:
 
 
 def as_json(value: Any) -> Any:
-    """Tell any value as JSON.
+    """Tell a value as JSON.
+
+    Raises:
+        ValueError: It has no such form.
 
     Example:
         >>> as_json({"at": (1, 2)})
@@ -119,7 +135,7 @@ def as_json(value: Any) -> Any:
     """
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", warnings=False)
-    return to_jsonable_python(value, fallback=str)
+    return to_jsonable_python(value)
 
 
 def parameters_of(task_parameters: Any) -> Sequence[Any]:
@@ -132,3 +148,35 @@ def parameters_of(task_parameters: Any) -> Sequence[Any]:
     if isinstance(task_parameters, Sequence | Iterator) and not isinstance(task_parameters, str | bytes | Mapping):
         return tuple(task_parameters)
     return (task_parameters,)
+
+
+def _check_form(name: str, case: Any) -> None:
+    try:
+        as_json(case)
+    except ValueError as error:
+        message = (
+            f"`{name}` has no form in which the journal could know it again ({error}): "
+            "give plain data, a dataclass or a pydantic model, or the name by which the task finds it"
+        )
+        raise DefinitionError(message) from error
+
+
+def _settings(space: Space[Any]) -> dict[str, str]:
+    """Tell what all fields are by default, those that are not tuned included, as far as they have a form and stay the same.
+
+    It says no more than whether they are the same: what is not tuned may be a key.
+    """
+    found = {}
+    for name in space.model.model_fields:
+        with suppress(ValueError):
+            told, again = (
+                space.default.model_dump_json(include={name}, warnings=False, fallback=lambda value: type(value).__qualname__)
+                for _ in range(2)
+            )
+            if told == again:
+                found[name] = _hashed(told)
+    return found
+
+
+def _hashed(told: Any) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

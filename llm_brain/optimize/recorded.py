@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from llm_brain.errors import DataError
+from llm_brain.optimize.levelling import levelled
 from llm_brain.optimize.models import ImprovementProbability, Lesson, TaskReflection
 from llm_brain.optimize.objective import Outcome
 from llm_brain.optimize.study import Study, Trial, Verdict
@@ -22,6 +23,8 @@ PURPOSES: Final = {
     "outcome": "task",
     "check": "comparison in the end",
     "proposed": "proposals",
+    "asked": "proposals",
+    "spent": "task",
     "reflected": "reflections",
     "learned": "reflections",
     "forecast": "forecasts",
@@ -54,7 +57,7 @@ class Spent:
         self.tokens += int(event.get("tokens", 0))
         self.dollars += float(event.get("dollars", 0.0))
         self.seconds += float(event.get("seconds", 0.0))
-        self.times += 1
+        self.times += event["event"] not in ("asked", "spent")  # an answer that is not tried, a run that did not end
 
 
 @dataclass
@@ -167,10 +170,11 @@ def _recorded(name: str, events: Sequence[Event]) -> Recorded:
     verdicts = {event["trial"]: event["verdict"] for event in events if event["event"] == "verdict"}
     for event in events[1:]:
         recorded.seconds = max(recorded.seconds, event.get("at", 0.0))
-        if event["event"] == "proposed" and event["proposer"] is None:
-            recorded.refused = tuple(event.get("refused", ()))
+        if event["event"] == "nobody":
+            recorded.refused = tuple(event["refused"])
         elif event["event"] == "proposed":
-            trial = trials[event["trial"]] = _proposed(event)
+            trial = trials[event["trial"]] = _proposed(event, begun["failure_score"])
+            recorded.refused = ()
             recorded.told_at[trial.number] = (event.get("at", 0.0), None)
             study.cases = [*study.cases, *event.get("cases", ())]
         elif event.get("trial") in trials:
@@ -186,7 +190,7 @@ def _recorded(name: str, events: Sequence[Event]) -> Recorded:
     return recorded
 
 
-def _proposed(event: Event) -> Trial[Any]:
+def _proposed(event: Event, failure_score: float | None) -> Trial[Any]:
     return Trial(
         event["trial"],
         event["proposer"],
@@ -196,6 +200,7 @@ def _proposed(event: Event) -> Trial[Any]:
         event.get("note", ""),
         event.get("fidelity", 1.0),
         refused=tuple(event.get("refused", ())),
+        failure_score=failure_score,
     )
 
 
@@ -226,9 +231,14 @@ def _take_over(recorded: Recorded, trials: Mapping[int, Trial[Any]], new: dict[i
         if trial.status == "running":
             continue
         trial.outcomes.extend(sorted(new.pop(number), key=_unit))
-        scores = _scores(trial.outcomes, recorded.begun["failure_score"])
-        if number != ended and len(scores) == len(trial.outcomes):
+        scores = trial.scores
+        if number != ended and trial.status == "complete" and len(scores) == len(trial.outcomes):
             trial.score = sum(scores.values()) / len(scores)
+    given = len(recorded.begun["cases"])
+    if len(recorded.study.cases) > given:
+        told = [trial for trial in trials.values() if trial.status != "running"]
+        for number, score in levelled(told, given).items():
+            trials[number].score = score
 
 
 def _unit(outcome: Outcome) -> tuple[int, int]:
@@ -240,14 +250,7 @@ def _spend(recorded: Recorded, trials: Mapping[int, Trial[Any]], event: Event) -
     if purpose is None:
         return
     recorded.by_purpose[purpose].add(event)
-    if event["event"] in ("outcome", "proposed") and event["trial"] in trials:
+    if event["event"] == "asked":
+        recorded.by_proposer[event["proposer"]].add(event)
+    elif event["event"] in ("outcome", "proposed", "spent") and event["trial"] in trials:
         recorded.by_proposer[trials[event["trial"]].proposer].add(event)
-
-
-def _scores(outcomes: Sequence[Outcome], failure_score: float | None) -> dict[tuple[int, int], float]:
-    found = {}
-    for outcome in outcomes:
-        score = failure_score if outcome.score is None else outcome.score
-        if score is not None:
-            found[outcome.case, outcome.replicate] = score
-    return found

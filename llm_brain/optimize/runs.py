@@ -84,13 +84,18 @@ def runs_of(
         End(status='complete', score=0.5)
     """
     scores = _Scores(outcomes, rules)
+    # What other trials have these two run meanwhile comes earlier where runs are faster: it must not decide anything here.
+    seen = {one.number: {(made.case, made.replicate) for made in one.outcomes} for one in (best, parent) if one is not None}
     if parent is not None and (first := [unit for unit in units if unit[0] in gate]):
         yield [Need(one.number, *unit) for one in (trial, parent) for unit in first]
+        seen[parent.number].update(first)
         mine, before = scores.of(trial, first), scores.of(parent, first)
-        if mine is None or before is None:
+        if mine is None:
             return End("failed", None)
-        if sum(mine.values()) <= sum(before.values()):
-            return End("stopped", estimate(mine, scores.of(parent, units) or before))
+        # A parent that failed there is no measure: whatever does not fail is better.
+        if before is not None and sum(mine.values()) <= sum(before.values()):
+            known = scores.of(parent, [unit for unit in units if unit in seen[parent.number]])
+            return End("stopped", estimate(mine, known or before))
     rival = best if rules.races else None
     cut = blocks(units) if rival is not None else [units]
     for number, block in enumerate(cut):
@@ -98,7 +103,10 @@ def runs_of(
         mine = scores.of(trial, units)
         if mine is None:
             return End("failed", None)
-        known = None if rival is None else scores.of(rival, units)
+        known = None
+        if rival is not None:
+            seen[rival.number].update(block)
+            known = scores.of(rival, [unit for unit in units if unit in seen[rival.number]])
         if known and number < len(cut) - 1 and is_worse(mine, known, looks=len(cut) - 1):
             return End("stopped", estimate(mine, known))
     mine = scores.of(trial, units) or {}

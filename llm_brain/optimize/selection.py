@@ -18,6 +18,11 @@ from llm_brain.optimize.study import Trial, Verdict
 
 FINALISTS: Final = 3
 CONFIDENCE: Final = 0.95
+LEAST_PAIRS: Final = 3
+"""With two pairs hardly any interval says anything."""
+LEAST_EQUAL: Final = 6
+"""Of as many pairs that all differ alike a test of signs says that this is no luck."""
+ROUNDING: Final = 1e-9
 
 
 def finalists(trials: Sequence[Trial[Any]], number: int = FINALISTS) -> list[Trial[Any]]:
@@ -39,7 +44,10 @@ def finalists(trials: Sequence[Trial[Any]], number: int = FINALISTS) -> list[Tri
 def verdict(
     default: Mapping[Unit, float], candidates: Mapping[int, Mapping[Unit, float]], *, is_fresh: bool, considered: int = 1
 ) -> Verdict:
-    """Compare candidates with the default.
+    """Compare candidates with the default, in pairs.
+
+    A pair is a case, with the mean over its replicates: to run again on a case tells nothing about other cases. Where there is
+    one case alone, a pair is a run.
 
     Args:
         default: Its scores.
@@ -57,23 +65,30 @@ def verdict(
         >>> found.trial, round(found.gain, 3), found.low > 0
         (4, 0.125, True)
     """
-    differences = {
-        number: [score - default[unit] for unit, score in scores.items() if unit in default]
-        for number, scores in candidates.items()
-    }
+    differences = {number: _pairs(default, scores) for number, scores in candidates.items()}
     gains = {number: sum(found) / len(found) for number, found in differences.items() if found}
     if not gains:
         return Verdict(0, 0, 0.0, None, None, CONFIDENCE, 0, is_fresh)
     best = max(gains, key=lambda number: gains[number])
     pairs, looks = differences[best], max(considered, len(gains))
     low, high = _interval(pairs, 1 - (1 - CONFIDENCE) / looks)
-    is_better = gains[best] > 0 if low is None else low > 0
+    is_better = low > 0 if low is not None else gains[best] > 0 and (len(pairs) == 1 or len(pairs) >= LEAST_PAIRS)
     return Verdict(best if is_better else 0, best, gains[best], low, high, CONFIDENCE, len(pairs), is_fresh)
 
 
+def _pairs(default: Mapping[Unit, float], candidate: Mapping[Unit, float]) -> list[float]:
+    """Give the differences on each case, or, on a single case, of each run."""
+    by_case: dict[int, list[float]] = {}
+    for unit, score in candidate.items():
+        if unit in default:
+            by_case.setdefault(unit[0], []).append(score - default[unit])
+    found = list(by_case.values())
+    return found[0] if len(found) == 1 else [fmean(differences) for differences in found]
+
+
 def _interval(differences: Sequence[float], confidence: float) -> tuple[float | None, float | None]:
-    """Give Student's interval of the mean of pairs."""
-    if len(differences) <= 1:
+    """Give Student's interval of the mean of pairs; nothing where they are too few for one."""
+    if len(differences) < LEAST_PAIRS or (len(differences) < LEAST_EQUAL and _are_equal(differences)):
         return None, None
     try:
         from scipy.stats import t
@@ -82,3 +97,7 @@ def _interval(differences: Sequence[float], confidence: float) -> tuple[float | 
     number, mean = len(differences), fmean(differences)
     half = float(t.ppf((1 + confidence) / 2, number - 1)) * stdev(differences) / math.sqrt(number)
     return mean - half, mean + half
+
+
+def _are_equal(differences: Sequence[float]) -> bool:
+    return max(differences) - min(differences) <= ROUNDING * max(map(abs, differences))

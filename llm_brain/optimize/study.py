@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from llm_brain.optimize.budget import Spending
 from llm_brain.optimize.models import ImprovementProbability, Lesson, TaskReflection
 from llm_brain.optimize.objective import Outcome
+from llm_brain.optimize.racing import Unit
 
 Status = Literal["running", "complete", "stopped", "failed"]
 Values = TypeVar("Values")
@@ -30,12 +31,14 @@ class Trial(Generic[Values]):
         fidelity: How much of the whole work each run did, above 0; 1 is all of it.
         status: "complete": all runs were made; "stopped": after some of them it was clear that it is worse than another;
             "failed": a run failed.
-        score: The mean over all runs; of a stopped trial an estimate of it, of a failed one None.
+        score: The mean over all runs; of a trial that was stopped, or has not run on cases that were added since, an estimate of
+            it; of a failed one None.
         outcomes: What came of the runs.
         checked: What came of the runs on which the result is chosen, of a finalist.
         reflection: What the model learned from it; None where it gave no usable reflection.
         forecast: The model's forecast before it was run, where there is one.
         refused: Why proposals were not tried in its place, one line each.
+        failure_score: What a run that failed counts as; None: as nothing, and the trial has failed.
 
     Example:
         >>> trial = Trial(0, "default", None, outcomes=[Outcome(0, 0, 0.5, seconds=2.0), Outcome(1, 0, 1.0, seconds=1.0)])
@@ -57,6 +60,12 @@ class Trial(Generic[Values]):
     reflection: TaskReflection | None = None
     forecast: ImprovementProbability | None = None
     refused: tuple[str, ...] = ()
+    failure_score: float | None = None
+
+    @property
+    def scores(self) -> dict[Unit, float]:
+        """The scores of its runs, by case and replicate; a run that failed and counts as nothing is not there."""
+        return scores_of(self.outcomes, self.failure_score)
 
     @property
     def seconds(self) -> float:
@@ -74,10 +83,10 @@ class Trial(Generic[Values]):
         return sum(outcome.dollars for outcome in self.outcomes)
 
     def by_case(self) -> dict[int, float]:
-        """Give the mean score on each case, by its number; a case where a run failed is not there."""
+        """Give the mean score on each case, by its number; a case where a run failed and counts as nothing is not there."""
         scores: dict[int, list[float | None]] = {}
         for outcome in self.outcomes:
-            scores.setdefault(outcome.case, []).append(outcome.score)
+            scores.setdefault(outcome.case, []).append(self.failure_score if outcome.score is None else outcome.score)
         return {
             case: sum(known) / len(known)
             for case, told in scores.items()
@@ -102,6 +111,7 @@ class Verdict:
         confidence: Of the interval, over all trials that were candidates.
         pairs: How many pairs there are.
         is_fresh: Whether these runs are others than those by which the candidate was chosen.
+        reason: Why there is no pair, or what else has to be known about the pairs: which runs failed.
 
     Example:
         >>> Verdict(0, 3, 0.1, -0.1, 0.3, 0.95, 10, True).trial
@@ -118,6 +128,7 @@ class Verdict:
     confidence: float
     pairs: int
     is_fresh: bool
+    reason: str = ""
 
     def __str__(self) -> str:
         from llm_brain.optimize.telling import verdict_words  # which needs this class
@@ -149,10 +160,24 @@ class Study(Generic[Values]):
 
     @property
     def best(self) -> Trial[Values] | None:
-        """What is recommended: the trial of the verdict, or else, while there is none, the one with the best score."""
+        """What is recommended: the trial of the verdict, or else, while there is none, the one with the best score.
+
+        None where no trial has a score.
+        """
         if self.verdict is not None:
-            return next(trial for trial in self.trials if trial.number == self.verdict.trial)
+            return next((one for one in self.trials if one.number == self.verdict.trial and one.score is not None), None)
         return best_of(self.trials)
+
+
+def scores_of(outcomes: Iterable[Outcome], failure_score: float | None) -> dict[Unit, float]:
+    """Give the scores of runs, by case and replicate; a run that failed counts as the failure score, or is not there.
+
+    Example:
+        >>> scores_of([Outcome(0, 0, 0.5), Outcome(1, 0, None)], None)
+        {(0, 0): 0.5}
+    """
+    told = {(one.case, one.replicate): failure_score if one.score is None else one.score for one in outcomes}
+    return {unit: score for unit, score in told.items() if score is not None}
 
 
 def best_of(trials: Sequence[Trial[Values]], fidelity: float = 1.0) -> Trial[Values] | None:

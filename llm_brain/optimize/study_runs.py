@@ -10,6 +10,7 @@ trial that W&B has already is not shown again, so that what is missing can be ca
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Mapping
@@ -158,7 +159,7 @@ class StudyRuns:
         """Give the run of the whole study. It stays open, and W&B's helper with it, so that each trial's run opens at once."""
         if self._whole is None:
             begun = read_events(self.journal)[0]
-            self._id = _short_hash(str(self.journal), begun)
+            self._id = _short_hash(begun)
             self._group = clean_text(f"{self.journal.stem} {self._id}")
             self._whole = WandbRun(
                 self.folder,
@@ -198,6 +199,6 @@ class StudyRuns:
         whole.summary(study_summary(recorded))
 
 
-def _short_hash(path: str, begun: Mapping[str, Any]) -> str:
-    told = f"{path} {begun.get('seed')} {begun.get('at')}"
-    return hashlib.sha256(told.encode(errors="backslashreplace")).hexdigest()[:8]
+def _short_hash(begun: Mapping[str, Any]) -> str:
+    """Give the name of a study, which another one in the same file would not have."""
+    return hashlib.sha256(json.dumps(begun, sort_keys=True).encode()).hexdigest()[:8]

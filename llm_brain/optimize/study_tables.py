@@ -78,8 +78,8 @@ def study_config(begun: Mapping[str, Any]) -> dict[str, Any]:
         >>> study_config({"seed": 3, "cases": ["a", "b"], "at": 0.1})
         {'seed': 3, 'cases': 2}
     """
-    told = {name: value for name, value in begun.items() if name not in ("event", "at", "reputation")}
-    return {**told, "cases": len(told.get("cases", ()))}
+    told = {name: value for name, value in begun.items() if name not in ("event", "at", "id", "settings", "reputation")}
+    return told | {name: len(told[name]) for name in ("cases", "selection") if name in told}
 
 
 def study_summary(recorded: Recorded) -> dict[str, Any]:
@@ -93,7 +93,12 @@ def study_summary(recorded: Recorded) -> dict[str, Any]:
     study, verdict = recorded.study, recorded.study.verdict
     found: dict[str, Any] = {"verdict": verdict_words(verdict), "trials": len(study.trials)}
     if verdict is not None:
-        found |= {"gain": verdict.gain, "gain_low": verdict.low, "gain_high": verdict.high, "recommended": verdict.trial}
+        found |= {
+            "gain": verdict.gain if verdict.pairs else None,
+            "gain_low": verdict.low,
+            "gain_high": verdict.high,
+            "recommended": verdict.trial,
+        }
     if study.best is not None:
         found |= {"score": study.best.score, "best": dict(study.best.point)}
     spent = list(recorded.by_purpose.values())

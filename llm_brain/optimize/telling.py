@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from llm_brain.optimize.study import Verdict
+from llm_brain.tracing.text import visible_text
 
 Mark = Literal[" ", "+", "-", "…"]
 CONTEXT: Final = 3
@@ -64,17 +65,23 @@ def verdict_words(verdict: Verdict | None) -> str:
         >>> print(verdict_words(Verdict(0, 3, 0.02, -0.1, 0.14, 0.95, 24, False)))
         Nothing was shown to be better than the default. The best other trial, number 3, differs from it by +0.02 (95% interval
         -0.1 to 0.14, 24 pairs of the runs that it was chosen by).
+        >>> print(verdict_words(Verdict(3, 3, 0.0, None, None, 0.95, 0, True, "the default failed: ValueError")))
+        Trial 3 is recommended, and was compared with nothing: the default failed: ValueError.
     """
     if verdict is None:
         return "Nothing is compared with the default yet: the study goes on."
-    if verdict.candidate == 0:
-        return "Nothing was shown to be better than the default: no other trial is complete."
+    reason = visible_text(verdict.reason)  # it may tell of an error
+    if verdict.pairs == 0 and verdict.trial:
+        return f"Trial {verdict.trial} is recommended, and was compared with nothing: {reason}."
+    if verdict.pairs == 0:
+        return f"Nothing was shown to be better than the default: {reason or 'no other trial is complete'}."
     runs = "fresh runs" if verdict.is_fresh else "the runs that it was chosen by"
     if verdict.low is None or verdict.high is None:
         sure = f"{_pairs(verdict.pairs)} of {runs}: too few for an interval"
     else:
         interval = f"{number(verdict.low)} to {number(verdict.high)}"
         sure = f"{verdict.confidence:.0%} interval {interval}, {_pairs(verdict.pairs)} of {runs}"
+    sure += f"; {reason}" if reason else ""
     if verdict.trial:
         better = "scored higher" if verdict.low is None else "is better"  # one pair may be luck
         return f"Trial {verdict.trial} {better} than the default by {number(verdict.gain)} ({sure})."

@@ -75,7 +75,7 @@ def test_a_study_is_run_shown_line_by_line_and_ends_with_a_verdict(folder: Path)
     result = optimize("hill.py", "--trials", "5")
     assert result.exit_code == 0, result.output
     assert [line.split()[:3] for line in result.stderr.splitlines()][:2] == [["trial", "0", "default"], ["trial", "1", "core"]]
-    assert "is better than the default by" in result.stdout
+    assert "scored higher than the default by" in result.stdout
     assert "rate  0.9" in result.stdout
     assert "llm-brain optimize report hill.jsonl" in result.stdout
     assert (folder / "hill.jsonl").is_file()

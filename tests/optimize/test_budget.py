@@ -30,3 +30,11 @@ def test_what_will_not_last_is_told_with_how_far_it_reaches() -> None:
     said = StudyBudget(trials=20, evaluations=100).shortage(one, done=1, planned=20)
     assert said == "the budget of 100 evaluations lasts for about 10 of 20 trials: a trial takes about 10"
     assert StudyBudget(dollars=0.2).shortage(one, done=1, planned=None) is None
+
+
+def test_what_comes_on_top_is_told_where_it_is_a_notable_part() -> None:
+    one = Spending(1, tokens=500, dollars=0.1)
+    budget = StudyBudget(dollars=10.0, tokens=1_000_000)
+    assert budget.shortage(one, done=1, planned=20, last=Spending(tokens=5000, dollars=0.5)) is None
+    said = budget.shortage(one, done=1, planned=None, last=Spending(tokens=5000, dollars=8.0))
+    assert said == "the last runs, which compare the best with the default, take about 8 dollars on top of the budget of 10.0"

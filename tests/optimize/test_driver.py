@@ -1,5 +1,6 @@
 """The loop of a study: the same course inline, in parallel and after any interruption, and nothing paid twice."""
 
+import functools
 import json
 import os
 import random
@@ -17,6 +18,8 @@ from typing import Any, Self
 import pytest
 from pydantic import BaseModel, Field
 
+from llm_brain.attempts import Usage
+from llm_brain.backends.layers.usage import note_usage
 from llm_brain.errors import BackendError, WorkerDiedError
 from llm_brain.optimize import (
     ImprovementProbability,
@@ -28,6 +31,8 @@ from llm_brain.optimize import (
     Score,
     StudyBudget,
 )
+from llm_brain.optimize.executors import ProcessExecutor
+from llm_brain.optimize.recorded import read_recorded
 from tests.optimize.conftest import Build, Knobs, Scripted, ScriptedModel, height, trajectory
 
 
@@ -201,6 +206,61 @@ def test_a_gate_ends_a_trial_that_is_not_better_than_its_parent_where_it_was_mad
     assert {one.case for one in told[0].outcomes} == {0, 2}
 
 
+def test_a_gate_is_passed_by_whoever_does_not_fail_where_its_parent_did(build: Build) -> None:
+    def task(run: Run[int, Texts]) -> float:
+        if run.hyperparameters.prompt == "Say yes.":
+            raise ValueError("no JSON")
+        return 1.0
+
+    mend = Scripted([Proposal({"prompt": "Say no."}, parents=(0,), gate=(0,))])
+    study = build(hyperparameters=Texts, task=task, task_parameters=[0, 1], model=None, proposers=[mend]).run(
+        StudyBudget(trials=2)
+    )
+    assert [(trial.status, trial.score) for trial in study.trials] == [("failed", None), ("complete", 1.0)]
+
+
+def test_a_gate_compares_at_one_fidelity_only(build: Build) -> None:
+    def task(run: Run[int, Texts]) -> float:
+        return run.fidelity * len(run.hyperparameters.prompt)
+
+    longer = Scripted([Proposal({"prompt": "Say yes, or no."}, parents=(0,), gate=(0,))])
+    study = build(
+        hyperparameters=Texts, task=task, task_parameters=[0, 1, 2], model=None, proposers=[longer], fidelities=(1 / 3, 1.0)
+    ).run(StudyBudget(trials=2))
+    assert (study.trials[1].fidelity, study.trials[1].status) == (1 / 3, "complete")
+
+
+class Adding:
+    """Proposes further cases, sometimes behind a gate, as a study with texts and a model does."""
+
+    name = "adding"
+
+    def propose(self, history: Any, *, seed: int) -> list[Proposal]:
+        del history
+        draw = random.Random(seed)
+        gate = (draw.randrange(16), draw.randrange(16)) if seed % 2 else ()
+        return [Proposal({"rate": draw.random()}, task_parameters=(1000 + seed % 1000,), parents=(0,), gate=gate)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_new_cases_gates_and_races_make_no_difference_either(seed: int, build: Build, tmp_path: Path) -> None:
+    def task(run: Run[int, Knobs]) -> float:
+        luck = random.Random(f"{run.task_parameters} {run.hyperparameters.rate}")
+        return height(run.hyperparameters) + luck.gauss(0, 0.1) + (run.task_parameters >= 1000) * luck.random()
+
+    def run(name: str, executor: Any, trials: int = 16) -> Any:
+        given: dict[str, Any] = {"task_parameters": list(range(16)), "proposers": [Adding()], "parallel": 4, "core": "random"}
+        optimizer = build(task=task, model=None, journal=tmp_path / name, executor=executor, seed=seed, **given)
+        return trajectory(optimizer.run(StudyBudget(trials=trials)).trials)
+
+    inline = run("inline", None)
+    assert len({len(told[-1]) for told in inline}) > 2
+    for shuffle in range(2):
+        assert run(f"shuffled {shuffle}", Shuffled(shuffle)) == inline
+    run("later", None, 9)
+    assert run("later", None) == inline
+
+
 def test_the_best_of_a_fidelity_go_on_to_the_next_one(build: Build) -> None:
     study = build(task=noisy, task_parameters=1, model=None, fidelities=(0.2, 1.0)).run(StudyBudget(trials=16))
     promoted = [trial for trial in study.trials if trial.proposer == "promotion"]
@@ -222,6 +282,43 @@ def test_cases_that_are_proposed_are_run_from_then_on_and_the_best_is_run_on_the
     assert len(study.trials[0].outcomes) == 3
     assert len(study.trials[1].outcomes) == 3
     assert study.trials[0].score == pytest.approx(sum(one.score or 0 for one in study.trials[0].outcomes) / 3)
+
+
+@pytest.mark.parametrize("bonus", [3.0, -3.0])
+def test_nobody_gains_or_loses_by_the_cases_that_were_added_meanwhile(bonus: float, build: Build, tmp_path: Path) -> None:
+    class Easy:
+        name = "easy"
+
+        def propose(self, history: Any, *, seed: int) -> list[Proposal]:
+            del history
+            return [Proposal({"rate": random.Random(seed).random()}, task_parameters=(1000 + seed % 1000,))]
+
+    def task(run: Run[int, Knobs]) -> float:
+        return height(run.hyperparameters) + (run.task_parameters >= 1000) * bonus
+
+    study = build(
+        task=task, task_parameters=[1, 2, 3], model=None, core="random", proposers=[Easy()], seed=3
+    ).run(StudyBudget(trials=20))  # fmt: skip
+    heights = {trial.number: height(trial.hyperparameters) for trial in study.trials}
+    scores = {trial.number: trial.score or 0.0 for trial in study.trials}
+    assert len(study.cases) > 5
+    assert sorted(scores, key=lambda number: scores[number]) == sorted(heights, key=lambda number: heights[number])
+    assert study.best is max(study.trials, key=lambda trial: height(trial.hyperparameters))
+    recorded = read_recorded(tmp_path / "study.jsonl").study
+    assert [trial.score for trial in recorded.trials] == [trial.score for trial in study.trials]
+
+
+def test_a_parent_that_was_stopped_keeps_its_estimate_when_it_is_run_once_more_at_a_gate(build: Build) -> None:
+    def task(run: Run[int, Knobs]) -> float:
+        return run.hyperparameters.rate + run.task_parameters / 10
+
+    first, second = [Proposal({"rate": 0.1})], [Proposal({"rate": 0.2}, parents=(1,), gate=tuple(range(40)))]
+    study = build(
+        task=task, task_parameters=list(range(40)), model=None, proposers=[Scripted(first, second, second)]
+    ).run(StudyBudget(trials=7))  # fmt: skip
+    assert len(study.trials[1].outcomes) == 40
+    assert study.trials[1].status == "stopped"
+    assert study.trials[1].score == pytest.approx(0.1 + sum(range(40)) / 400)
 
 
 def test_the_result_is_chosen_on_cases_that_no_proposer_sees(build: Build) -> None:
@@ -284,6 +381,59 @@ def slow_or_broken(run: Run[int, Any], begun: threading.Barrier) -> float:
         raise BackendError("refused", kind="auth")
     time.sleep(0.2)
     return 1.0
+
+
+def test_one_error_ends_no_run_that_was_begun_in_another_process(build: Build, tmp_path: Path) -> None:
+    def run() -> None:
+        executor = ProcessExecutor(3)
+        task = functools.partial(one_is_refused, str(tmp_path))
+        build(task=task, task_parameters=[0, 1, 2, 3, 4, 5], model=None, executor=executor).run(StudyBudget(trials=1))
+
+    with pytest.raises(BackendError, match="refused"):
+        run()
+    begun = sorted(path.stem for path in tmp_path.glob("*.begun"))
+    assert {"0", "1", "2"} <= set(begun)
+    journal = [json.loads(line) for line in (tmp_path / "study.jsonl").read_text().splitlines()]
+    assert sorted(str(event["case"]) for event in journal if event["event"] == "outcome") == [
+        case for case in begun if case != "0"
+    ]
+    assert [event["dollars"] for event in journal if event["event"] == "spent"] == [5.0]
+    (tmp_path / "mended").touch()
+    run()
+
+
+def one_is_refused(folder: str, run: Run[int, Knobs]) -> float:
+    """Let others begin, and fail while they are under way."""
+    (Path(folder) / f"{run.task_parameters}.begun").touch()
+    while not (Path(folder) / "2.begun").exists():
+        time.sleep(0.01)
+    if run.task_parameters == 0 and not (Path(folder) / "mended").exists():
+        note_usage(Usage(100, 10), 5.0)
+        raise BackendError("refused", kind="auth")
+    time.sleep(0.5)
+    return 1.0
+
+
+def test_what_a_run_has_spent_before_an_error_ends_the_study_counts(build: Build, tmp_path: Path) -> None:
+    asked = Counter[str]()
+
+    def task(_: Run[str, Knobs]) -> float:
+        asked["times"] += 1
+        note_usage(Usage(100, 10), 5.0)
+        if asked["times"] <= 2:
+            raise BackendError("busy", kind="server")
+        return 1.0
+
+    def study() -> Any:
+        return build(task=task, model=None).run(StudyBudget(dollars=9))
+
+    for _ in range(2):
+        with pytest.raises(BackendError):
+            study()
+    ended = study()
+    assert (asked["times"], len(ended.trials), ended.spending.dollars, ended.spending.tokens) == (3, 1, 15.0, 330)
+    recorded = read_recorded(tmp_path / "study.jsonl")
+    assert (recorded.by_purpose["task"].dollars, recorded.by_purpose["task"].times) == (15.0, 1)
 
 
 def test_a_full_disk_ends_the_study_and_it_goes_on_when_there_is_room(build: Build, tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """A study: the default first, a model that can only help, and an answer that was really run."""
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -201,7 +204,8 @@ def test_a_score_that_cannot_be_computed_is_a_failed_trial(fault: Callable[..., 
     assert [trial.status for trial in study.trials] == ["failed", "failed"]
     assert all(trial.outcomes[0].exception for trial in study.trials)
     assert study.best is None
-    assert study.verdict is None
+    assert "it failed (" in str(study.verdict)
+    assert str(study.verdict).endswith("no other trial is complete.")
 
 
 def test_a_result_of_another_type_than_was_declared_is_a_failed_trial(build: Build) -> None:
@@ -315,6 +319,8 @@ class Awaited:
         ({"fidelities": (0.5,)}, "rise"),
         ({"hyperparameters": Wording, "model": None}, "nobody rewrites them"),
         ({"core": "magic"}, "no sampler 'magic'"),
+        ({"failure_score": math.nan}, "`failure_score` is a finite number"),
+        ({"failure_score": -math.inf}, "`failure_score` is a finite number"),
         ({"proposers": [Scripted(name="core")]}, "a name of its own"),
         ({"proposers": [Scripted(), Scripted()]}, "a name of its own"),
         ({"proposers": [object()]}, "a name of its own, .*: not None"),
@@ -322,7 +328,7 @@ class Awaited:
         ({"task": Awaited()}, "the task is an `async def`"),
         ({"score": awaited}, "the score is an `async def`"),
         ({"result": Opaque}, "results are written down, and of their type pydantic has no schema: .*Opaque"),
-        ({"task_parameters": [Opaque()]}, "a model is shown .* has no schema: .*Opaque"),
+        ({"task_parameters": [Opaque()]}, r"`task_parameters\[0\]` has no form in which .*Opaque"),
         ({"hyperparameters": WithOpaque}, "a model is shown .* has no schema: .*Opaque"),
     ],
 )
@@ -331,9 +337,8 @@ def test_arguments_that_make_no_sense_are_refused_at_once(changes: dict[str, Any
         build(**changes)
 
 
-@pytest.mark.parametrize("changes", [{"task_parameters": [Opaque()]}, {"hyperparameters": WithOpaque}])
-def test_what_no_model_can_be_shown_is_tuned_without_one(changes: dict[str, Any], build: Build) -> None:
-    study = build(model=None, **changes).run(trials(3))
+def test_what_no_model_can_be_shown_is_tuned_without_one(build: Build) -> None:
+    study = build(model=None, hyperparameters=WithOpaque).run(trials(3))
     assert [trial.status for trial in study.trials] == ["complete"] * 3
 
 
@@ -379,13 +384,66 @@ def test_a_study_goes_on_with_more_trials(build: Build, tmp_path: Path) -> None:
     assert trajectory(build().run(trials(6)).trials) == trajectory(at_once.trials)
 
 
+class OtherLabel(Knobs):
+    label: str = Field("another one", frozen=True)
+
+
 @pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"task_parameters": "another hill"}, {"parallel": 2}, {"core": "random"}, {"proposers": [Scripted()]}]
+    "change",
+    [
+        {"seed": 1},
+        {"task_parameters": "another hill"},
+        {"parallel": 2},
+        {"core": "random"},
+        {"proposers": [Scripted()]},
+        {"selection": ["unseen"]},
+        {"failure_score": 0.0},
+        {"hyperparameters": OtherLabel},
+    ],
 )
 def test_the_journal_of_another_study_is_refused(change: dict[str, Any], build: Build) -> None:
     build().run(trials(1))
     with pytest.raises(DataError, match="another study: "):
         build(**change).run(trials(1))
+
+
+def test_another_selection_of_as_many_cases_is_another_study(build: Build) -> None:
+    build(model=None, selection=["old 1", "old 2"]).run(trials(2))
+    assert len(build(model=None, selection=["old 1", "old 2"]).run(trials(3)).trials) == 3
+    with pytest.raises(DataError, match="selection differs"):
+        build(model=None, selection=["new 1", "new 2"]).run(trials(3))
+
+
+def test_fields_that_are_not_tuned_may_be_keys_and_objects_and_new_each_time(build: Build, tmp_path: Path) -> None:
+    class Device:
+        pass
+
+    class Settings(BaseModel):
+        model_config = ConfigDict(arbitrary_types_allowed=True)
+        rate: float = Field(0.5, ge=0.0, le=1.0)
+        key: str = Field("sk-a-real-one", frozen=True)
+        run_id: str = Field(default_factory=lambda: uuid4().hex, frozen=True)
+        limit: float = Field(math.nan, frozen=True)
+
+    def run(number: int) -> Study[Any]:
+        return build(hyperparameters=Settings, task=lambda run: run.hyperparameters.rate, model=None).run(trials(number))
+
+    run(2)
+    assert len(run(3).trials) == 3
+    assert "sk-a-real-one" not in (tmp_path / "study.jsonl").read_text()
+
+
+@dataclass
+class Message:
+    text: str
+
+
+@pytest.mark.parametrize("name", ["task_parameters", "selection"])
+def test_a_case_that_a_journal_could_not_know_again_is_refused_at_once(name: str, build: Build) -> None:
+    with pytest.raises(DefinitionError, match=rf"`{name}\[1\]` has no form in which"):
+        build(model=None, **{name: ["a", object()]})
+    for case in (("a", 1), {"a": 1.5}, Message("a"), Knobs(), Path("a"), None):
+        build(model=None, **{name: [case]})
 
 
 @pytest.mark.parametrize(
@@ -424,6 +482,18 @@ def test_results_may_be_structured(build: Build) -> None:
     before, after = run(), run()
     assert trajectory(before.trials) == trajectory(after.trials)
     assert before.trials[0].outcomes[0].result["accuracy"] == before.trials[0].score
+
+
+@pytest.mark.parametrize(("kind", "value"), [(bool, False), (int, 0), (str, ""), (list, [])])
+def test_a_result_that_is_empty_or_false_is_no_missing_one_after_a_resumption(kind: Any, value: Any, build: Build) -> None:
+    def shown(optimizer_trials: int) -> Any:
+        model = ScriptedModel()
+        build(task=lambda _: value, score=lambda *_: 0.5, result=kind, model=model).run(trials(optimizer_trials))
+        return [asked.task_infos[0].run.return_value for name, asked in model.asked if name.startswith("suggest")]
+
+    shown(1)
+    assert shown(2)[0] == value
+    assert shown(2) == []
 
 
 def test_a_program_with_tracked_hyperparameters_is_tuned_in_its_scope(build: Build) -> None:
@@ -492,6 +562,18 @@ def test_a_budget_that_will_not_last_is_told_after_the_first_trial(build: Build)
         build(score=lambda _, result: Score(result, dollars=1.0)).run(StudyBudget(trials=20, dollars=3.0))
 
 
+def test_what_the_last_runs_take_is_told_after_the_first_trial(build: Build) -> None:
+    def study(**changes: Any) -> Study[Any]:
+        return build(score=lambda _, result: Score(result, dollars=0.01), model=None, **changes).run(
+            StudyBudget(trials=3, dollars=0.1)
+        )
+
+    with pytest.warns(BudgetWarning, match=r"the last runs, .*, take about 0.6 dollars on top of the budget of 0.1"):
+        found = study(selection=range(20))
+    assert found.spending is not None
+    assert found.spending.dollars == pytest.approx(0.03 + 0.6)
+
+
 def test_a_reputation_is_kept_from_study_to_study_and_counts_once(build: Build, tmp_path: Path) -> None:
     def run(name: str, rate: float) -> Study[Any]:
         steady = Scripted(*([Proposal({"rate": rate + number / 1000, "steps": 6})] for number in range(40)), name="mine")
@@ -505,6 +587,26 @@ def test_a_reputation_is_kept_from_study_to_study_and_counts_once(build: Build, 
     assert (tmp_path / "reputation.json").read_bytes() == before
     second = run("b", 0.95)
     assert proposers(first).count("mine") > proposers(second).count("mine") > 0
+
+
+def test_a_study_that_is_gone_on_with_is_credited_with_all_of_its_trials(build: Build, tmp_path: Path) -> None:
+    def credited(name: str, *numbers: int) -> Any:
+        steady = Scripted(*([Proposal({"rate": 0.3 + number / 1000, "steps": 6})] for number in range(40)), name="mine")
+        for number in numbers:
+            optimizer = build(
+                proposers=[steady], model=None, journal=tmp_path / name, reputation=tmp_path / f"{name}.json"
+            )  # fmt: skip
+            optimizer.run(trials(number))
+        return json.loads((tmp_path / f"{name}.json").read_text())["mine"]
+
+    assert credited("parts", 2, 3, 3, 7) == credited("at once", 7)
+    assert credited("at once", 7)["trials"] > 1
+
+
+def test_what_a_model_proposes_comes_from_the_best_that_it_was_shown(build: Build) -> None:
+    study = build(model=ScriptedModel([suggest(Knobs(rate=0.31, steps=6)), suggest(Knobs(rate=0.3, steps=6))])).run(trials(6))
+    first, second = (trial for trial in study.trials if trial.proposer == "model")
+    assert (first.parents, second.parents) == ((0,), (1,))
 
 
 def test_trials_are_in_the_trace_inside_of_their_study(build: Build, tmp_path: Path) -> None:

@@ -49,6 +49,38 @@ def test_one_pair_has_no_interval() -> None:
     assert (worse.trial, worse.low) == (0, None)
 
 
+def test_two_pairs_recommend_nothing() -> None:
+    found = verdict(scores([0.0, 0.0]), {1: scores([1.0, 1.0])}, is_fresh=True)
+    assert (found.trial, found.candidate, found.low) == (0, 1, None)
+
+
+def test_few_pairs_that_differ_alike_have_no_interval_and_many_have() -> None:
+    few = verdict(scores([0.1] * 5), {1: scores([0.4] * 5)}, is_fresh=True)
+    many = verdict(scores([0.1] * 6), {1: scores([0.4] * 6)}, is_fresh=True)
+    assert (few.trial, few.low) == (1, None)
+    assert (many.trial, many.low == many.high == many.gain) == (1, True)
+
+
+def test_right_or_wrong_on_a_few_cases_is_seldom_taken_for_a_gain() -> None:
+    draw, times = random.Random(2), 2000
+    for cases in (2, 3, 4, 5):
+        wrong = 0
+        for _ in range(times):
+            default, *others = (scores([float(draw.random() < 0.5) for _ in range(cases)]) for _ in range(4))
+            wrong += verdict(default, dict(enumerate(others, start=1)), is_fresh=True).trial != 0
+        assert wrong / times <= 0.06
+
+
+def test_repeats_on_a_case_say_nothing_about_other_cases() -> None:
+    draw, wrong, times = random.Random(3), 0, 300
+    for _ in range(times):
+        luck = {number: [draw.gauss(0, 1) for _ in range(10)] for number in (1, 2, 3)}
+        units = [(case, replicate) for case in range(10) for replicate in range(5)]
+        candidates = {number: {unit: told[unit[0]] for unit in units} for number, told in luck.items()}
+        wrong += verdict(dict.fromkeys(units, 0.0), candidates, is_fresh=True).trial != 0
+    assert wrong / times <= 0.05 + 0.02
+
+
 def test_without_a_finalist_the_default_stays() -> None:
     found = verdict(scores([0.5]), {}, is_fresh=False)
     assert (found.trial, found.candidate, found.pairs) == (0, 0, 0)

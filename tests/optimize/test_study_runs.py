@@ -54,6 +54,16 @@ def test_each_trial_is_a_run_and_the_study_a_group_with_tables(tmp_path: Path) -
 
 
 @pytest.mark.slow
+def test_a_second_study_in_the_place_of_the_first_is_shown_too(tmp_path: Path) -> None:
+    for _ in range(2):
+        with StudyRuns(tmp_path / "run", tmp_path / "desk.jsonl") as runs:
+            desk(tmp_path / "desk.jsonl", model=None).run(StudyBudget(trials=2), on_trial=runs)
+        assert runs.lost == 0
+        (tmp_path / "desk.jsonl").unlink()
+    assert runs_in(tmp_path / "run") == ["0", "0", "1", "1"]
+
+
+@pytest.mark.slow
 def test_a_trial_that_is_there_is_not_shown_twice_and_what_is_missing_is_caught_up_with(tmp_path: Path) -> None:
     journal = write_desk(tmp_path)
     with StudyRuns(tmp_path / "run", journal) as runs:

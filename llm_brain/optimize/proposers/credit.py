@@ -47,6 +47,9 @@ class Credit:
     def __add__(self, other: Credit) -> Credit:
         return Credit(self.trials + other.trials, self.ranks + other.ranks)
 
+    def __sub__(self, other: Credit) -> Credit:
+        return Credit(self.trials - other.trials, self.ranks - other.ranks)
+
 
 def credits_of(trials: Sequence[Trial[Any]], *, latest: int | None = None) -> dict[str, Credit]:
     """Give every proposer's credit from a study's trials, oldest first.

@@ -1,6 +1,6 @@
 """Reflection on texts: a language model sees a text, what came of some runs with it, and writes a better one (GEPA).
 
-    parent    drawn from the Pareto front over cases, each trial as often as it has wins
+    parent    drawn from the Pareto front over cases, each trial as often as it has wins; where all have failed, any of them
     text      one of the parent's in turn: a child goes on where its parent stood
     shown     a few cases, most of them such that the parent could do better on
     gate      other such cases, which the model did not see: the new text is run on them first, and goes on only where it beats
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Sequence
 from random import Random
 from typing import Annotated, Any, Final
@@ -101,7 +102,7 @@ class ReflectionProposer:
         self._functions = llm_strategy(model)(TextFunctions)()
 
     def propose(self, history: History[Any], *, seed: int) -> Sequence[Proposal]:
-        """Propose one text; nothing where no trial is complete, all is perfect, or the model only writes what was tried.
+        """Propose one text; nothing where no trial is over, all is perfect, or the model only writes what was tried.
 
         Raises:
             DataError: The model's text is empty, too long, or has lost a placeholder.
@@ -110,10 +111,11 @@ class ReflectionProposer:
         random, pool = Random(seed), TextPool(history)
         front = ParetoFront.of(history.trials)
         refusal: DataError | None = None
-        for attempt in range(ATTEMPTS if front and history.space.texts else 0):
-            parent = pool[front.draw(random)]
+        failed = [] if front else [trial.number for trial in history.trials if trial.status == "failed" and trial.fidelity >= 1.0]
+        for attempt in range(ATTEMPTS if (front or failed) and history.space.texts else 0):
+            parent = pool[front.draw(random) if front else random.choice(failed)]
             texts = pool.texts_of(parent)
-            scores = parent.by_case().values()
+            scores = _by_case(parent).values()
             if not texts or not scores or (self._perfect is not None and min(scores) >= self._perfect):
                 continue
             shown = _shown_cases(parent, history, self._cases, random)
@@ -157,21 +159,26 @@ def _shown_cases(parent: Trial[Any], history: History[Any], count: int, random: 
     """Draw cases to look at: two thirds of them such that the parent could do better on, the others any."""
     failed = _could_be_better(parent, history)
     chosen = random.sample(failed, min(len(failed), -(-2 * count // 3)))
-    others = [case for case in parent.by_case() if case not in chosen and case < len(history.cases)]
+    others = [case for case in _by_case(parent) if case not in chosen and case < len(history.cases)]
     return chosen + random.sample(others, min(len(others), count - len(chosen)))
 
 
 def _could_be_better(parent: Trial[Any], history: History[Any]) -> list[int]:
     """List the cases without the highest score of the study, which counts as the highest that there is; or else all."""
-    known = {case: score for case, score in parent.by_case().items() if case < len(history.cases)}
-    scores = [outcome.score for trial in history.trials for outcome in trial.outcomes if outcome.score is not None]
+    known = {case: score for case, score in _by_case(parent).items() if case < len(history.cases)}
+    scores = [score for trial in history.trials for score in trial.scores.values()]
     highest = max(scores, default=0.0)
     return [case for case, score in known.items() if score < highest] or list(known)
 
 
+def _by_case(trial: Trial[Any]) -> dict[int, float]:
+    """Give the mean on each case that a trial ran on; where a run failed and counts as nothing, less than any score."""
+    return {outcome.case: -math.inf for outcome in trial.outcomes} | trial.by_case()
+
+
 def _review(history: History[Any], parent: Trial[Any], name: str, cases: Sequence[int], most: int) -> TextReview[Any]:
     # The worst of a case's runs says most about what to change.
-    runs = {case: min(outcomes, key=lambda outcome: outcome.score or 0.0) for case, outcomes in _by_case(parent, cases).items()}
+    runs = {case: min(outcomes, key=_worth) for case, outcomes in _outcomes(parent, cases).items()}
     kind: type[TextReview[Any]] = _review_type(max(len(parent.point[name]), min(most, longest(history.space, name))))
     return kind(
         name=name,
@@ -187,8 +194,12 @@ def _review_type(longest_text: int) -> Any:
     return TextReview[text]
 
 
-def _by_case(trial: Trial[Any], cases: Sequence[int]) -> dict[int, list[Outcome]]:
+def _outcomes(trial: Trial[Any], cases: Sequence[int]) -> dict[int, list[Outcome]]:
     return {case: [outcome for outcome in trial.outcomes if outcome.case == case] for case in cases}
+
+
+def _worth(outcome: Outcome) -> tuple[bool, float]:
+    return outcome.score is not None, outcome.score or 0.0
 
 
 def _run(given: Any, outcome: Outcome) -> TextRun:

@@ -112,6 +112,55 @@ def test_without_a_number_the_gate_is_what_was_shown() -> None:
     assert [f"message {case}" for case in proposal.gate] == [run.given for run in writer.reviews[0].runs]
 
 
+def test_cases_that_fail_are_shown_first_of_all() -> None:
+    writer, told = Writer(), trial(0, Knobs(), [0.5] * 6)
+    told.failure_score = 0.0
+    told.outcomes[4:] = [Outcome(case, 0, None, exception="ValueError: no JSON") for case in (4, 5)]
+
+    proposal = propose(writer, history(told), cases=2, gate=None)
+
+    assert [run.made for run in writer.reviews[0].runs] == ["ValueError: no JSON"] * 2
+    assert set(proposal.gate) == {4, 5}
+
+
+def test_of_a_case_with_several_runs_one_that_failed_says_most() -> None:
+    writer, told = Writer(), trial(0, Knobs(), [-1.0])
+    told.failure_score = 0.0
+    told.outcomes.append(Outcome(0, 1, None, exception="ValueError: no JSON"))
+
+    propose(writer, history(told, cases=1))
+
+    assert [run.made for run in writer.reviews[0].runs] == ["ValueError: no JSON"]
+
+
+@pytest.mark.parametrize("failure_score", [None, 0.0, -2.0])
+def test_a_prompt_that_fails_everywhere_is_mended(failure_score: float | None, tmp_path: Path) -> None:
+    class Prompt(BaseModel):
+        prompt: str = "Answer."
+
+    def task(run: Run[str, Prompt]) -> float:
+        if "Well." not in run.hyperparameters.prompt:
+            raise ValueError("no JSON in the reply")
+        return 1.0
+
+    study = LLMOptimizer(
+        task,
+        score=lambda _, result: result,
+        hyperparameters=Prompt,
+        task_parameters=["a", "b", "c"],
+        result=float,
+        model=None,
+        journal=tmp_path / "study.jsonl",
+        proposers=[ReflectionProposer(writer := Writer())],
+        failure_score=failure_score,
+    ).run(StudyBudget(trials=3))
+
+    assert {run.made for run in writer.reviews[0].runs} == {"ValueError: no JSON in the reply"}
+    assert (study.trials[1].status, study.trials[1].score, study.trials[1].parents) == ("complete", 1.0, (0,))
+    assert study.best is not None
+    assert "Well." in study.best.hyperparameters.prompt
+
+
 def test_where_all_scores_are_the_same_any_cases_are_shown() -> None:
     assert propose(Writer(), history(trial(0, Knobs(), [0.0] * 6))).gate
 
