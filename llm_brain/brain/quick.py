@@ -33,6 +33,7 @@ MOST_TOKENS = 8192
 
 
 _Memory = tuple[dict[int, int], Tensor]
+_Version = list[tuple[int, int]]
 
 
 class QuickAnswer(NamedTuple):
@@ -54,7 +55,8 @@ class QuickAnswer(NamedTuple):
 class QuickBrain:
     """Answers one text after the other as a brain would, in a third of its time or less.
 
-    It follows the brain: when weights have changed, what was computed from them is forgotten.
+    It follows the brain: when weights have changed, what was computed from them is forgotten. What writes into `parameter.data`
+    in place is the exception, for nothing tells of it: call `forget` afterwards, or write under `torch.no_grad()` instead.
 
     Args:
         brain: May be trained on meanwhile; see `is_ready`.
@@ -122,9 +124,15 @@ class QuickBrain:
         pooled = torch.cat([(weights @ features) / weight, features[-1]])
         return QuickAnswer(brain.head(Prompt(pooled[None], brain.network, known.nothing)), features[None])
 
+    def forget(self) -> None:
+        """Forget what was computed from the weights, after a change that nothing tells of."""
+        self._known = None
+
     def _current(self) -> _Known:
         """Give what is known of the weights as they are now."""
-        known, version = self._known, sum(weight._version for weight in self._weights)  # noqa: SLF001 - as autograd does
+        known = self._known
+        # Weights are changed in place, which autograd counts, or get other memory, as `brain.double()` gives them.
+        version = [(weight._version, weight.data_ptr()) for weight in self._weights]  # noqa: SLF001
         if known is None or known.version != version or known.embedding is not self._brain.embedding:
             known = self._known = _Known(self._brain, version)
         return known
@@ -133,7 +141,7 @@ class QuickBrain:
 class _Known:
     """What was computed from a brain's weights. Threads may read here while one of them writes."""
 
-    def __init__(self, brain: Brain, version: int) -> None:
+    def __init__(self, brain: Brain, version: _Version) -> None:
         self.version, self.embedding = version, brain.embedding
         self.blocks = [_Block(block) for block in brain.network.blocks()]
         self.nothing = brain.network.initial_state(1)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NoReturn
 
@@ -198,7 +198,7 @@ class _Text(AnswerType):
         if longest > self.answer.longest:
             message = (
                 f"a text has {longest} symbols and the brain writes {self.answer.longest} at most: shorten it, or ask for more "
-                "with answer_for(..., longest=...)"
+                "with `longest`"
             )
             raise ArgumentError(message)
         end = self.answer.end
@@ -272,6 +272,8 @@ def _model(kind: type[BaseModel], codec: SymbolCodec, longest: int, inside: tupl
     own = kind.__pydantic_decorators__
     if own.field_validators or own.model_validators or own.validators or own.root_validators:
         _refuse(kind, "has validators of its own, which a brain's answer might not pass")
+    if kind.model_config.get("str_min_length"):
+        _refuse(kind, "has a `str_min_length`, which a brain's answer might not have")
     if kind in inside:
         _refuse(kind, "holds itself, and a brain's answers have an end")
     if not kind.model_fields:
@@ -279,11 +281,19 @@ def _model(kind: type[BaseModel], codec: SymbolCodec, longest: int, inside: tupl
     fields = {}
     for name, field in kind.model_fields.items():
         try:
-            fields[name] = _answer_for(field.rebuild_annotation(), codec, longest, (*inside, kind))
+            made = _answer_for(field.rebuild_annotation(), codec, longest, (*inside, kind))
         except DefinitionError as error:
             message = f"{kind.__name__}.{name}: {error}"
             raise DefinitionError(message) from error
+        fields[name] = _cut(made, kind.model_config.get("str_max_length"))
     return _Model(kind, fields)
+
+
+def _cut(field: AnswerType, most: int | None) -> AnswerType:
+    """Let a text be no longer than its model allows."""
+    if not isinstance(field, _Text) or most is None:
+        return field
+    return replace(field, most=most if field.most is None else min(field.most, most))
 
 
 def _check_known(annotation: Any, constraints: Sequence[Any], known: tuple[type, ...]) -> None:

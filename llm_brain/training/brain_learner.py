@@ -18,7 +18,7 @@ from llm_brain.errors import ArgumentError, DefinitionError
 from llm_brain.strategy.words import json_text
 from llm_brain.training.answers import AnswerType
 from llm_brain.training.data.pairs import Pair
-from llm_brain.training.learner import Learner, Policy, rows_of, target_of
+from llm_brain.training.learner import Learner, Policy, on_device
 from llm_brain.training.objectives import distillation
 from llm_brain.training.reading import Reader
 
@@ -94,7 +94,8 @@ class BrainLearner(Learner):
         if isinstance(answer, ChoiceDistribution) and self._probabilities is not None:
             wanted = self._probabilities[list(examples)].to(answer.logits.device)
             return distillation(answer.logits, wanted, temperature=self._temperature)
-        return -answer.log_prob(self._kind.target([self._answers[example] for example in examples])).mean()
+        target = self._kind.target([self._answers[example] for example in examples])
+        return -answer.log_prob(on_device(target, self._device())).mean()
 
     def policy(self, prompts: Sequence[int]) -> Policy:
         """Read some prompts."""
@@ -147,7 +148,7 @@ class BrainLearner(Learner):
         device, total = next(self.brain.parameters()).device, 0.0
         for start in range(0, len(pairs), batch_size):
             part = pairs[start : start + batch_size]
-            wanted = target_of(rows_of(self._kind.target([pair.answer for pair in part])), device)
+            wanted = on_device(self._kind.target([pair.answer for pair in part]), device)
             answer = self._read([self._reader.tokens(pair.text) for pair in part], hide=False).answer
             total += float(answer.log_prob(wanted).sum())
         self.train(training)
@@ -173,9 +174,12 @@ class BrainLearner(Learner):
         tokens, lengths = pad(rows)
         if hide and self._word_dropout:
             tokens = tokens.masked_fill(torch.rand(tokens.shape) < self._word_dropout, 0)
-        device = next(self.brain.parameters()).device
+        device = self._device()
         output: BrainOutput = self.brain(tokens.to(device), lengths=lengths.to(device))
         return output
+
+    def _device(self) -> torch.device:
+        return next(self.brain.parameters()).device
 
 
 def probabilities_of(pairs: Sequence[Pair], places: Tensor) -> Tensor | None:

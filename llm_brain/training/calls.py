@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from inspect import BoundArguments
+from inspect import BoundArguments, Parameter
 from typing import Any
 
 from pydantic_core import from_json
@@ -58,11 +58,12 @@ def call_text(spec: FunctionSpec, arguments: Mapping[str, Any], state: Mapping[s
 
 
 def call_arguments(spec: FunctionSpec, text: str) -> dict[str, Any]:
-    """Read the arguments of a call back from its text.
+    """Read the arguments of a call back from its text, where nothing else is known of it.
 
     Args:
         spec: The function.
-        text: As `call_text` wrote it; a state is left out.
+        text: As `call_text` wrote it; a state is left out. The one text of a function is taken for lines of a state and a text
+            only where it is written so.
 
     Raises:
         ArgumentError: It is no call of this function, or one of an argument that is hidden and has no default.
@@ -76,9 +77,17 @@ def call_arguments(spec: FunctionSpec, text: str) -> dict[str, Any]:
         {'answer': 'Yes.', 'limit': 5}
     """
     shown = {name: annotation for name, annotation in spec.parameters.items() if not hides(annotation)}
+    for name in spec.parameters.keys() - shown.keys():
+        if spec.signature.parameters[name].default is Parameter.empty:
+            message = (
+                f"`{name}` of {spec.qualified_name} is hidden, so that the text of a call does not tell it: give the calls "
+                "themselves (`Given`, `Unlabelled`), or give it a default"
+            )
+            raise ArgumentError(message)
+    only = next(iter(shown)) if [bare(annotation) for annotation in shown.values()] == [str] else None
     try:
-        if [bare(annotation) for annotation in shown.values()] == [str] and not text.startswith("self: "):
-            return dict(spec.bind((), {next(iter(shown)): text}))
+        if only is not None and not _has_state(only, text):
+            return dict(spec.bind((), {only: text}))
         lines = [line.partition(": ") for line in text.split("\n")]
         given = {name: from_json(value) for name, _, value in lines if name != "self"}
         return dict(spec.bind((), given))
@@ -167,6 +176,12 @@ def call_of(spec: FunctionSpec, arguments: Mapping[str, Any]) -> tuple[tuple[Any
     ordered = OrderedDict((name, arguments[name]) for name in spec.parameters if name in arguments)
     bound = BoundArguments(spec.signature, ordered)
     return bound.args, bound.kwargs
+
+
+def _has_state(name: str, text: str) -> bool:
+    """Tell whether the one text of a call stands below a state: people, too, begin lines with "self: "."""
+    state, _, line = text.partition("\n")
+    return state.startswith("self: {") and line.startswith(f'{name}: "')
 
 
 def _said(value: Any, annotation: Any) -> str:

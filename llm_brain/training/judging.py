@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +62,26 @@ class Judging:
     ) -> None:
         self._subject, self._learner, self._validated = subject, learner, validated
         self._spec = subject.function.spec
-        self._prompts = [pair.text for pair in learned]
+        self._learned = learned
         self.is_judged = is_judged
         self._order = subject.teaching.rank
         self.rank = None if self._order is None else self._rank
         asked = hashlib.sha256(json.dumps(subject.teaching.describe()).encode()).hexdigest()
         self._remembered = Remembered(folder / f"scores-{asked[:12]}.jsonl")
 
+    def check(self) -> None:
+        """Make sure that a teacher can be asked about every call, before it is asked about any.
+
+        Raises:
+            ArgumentError: The arguments of a call are not known, and its text does not tell them.
+        """
+        if self.is_judged:
+            for pair in (*self._learned, *self._validated):
+                self._called(pair)
+
     def evaluate(self, prompt: int, answer: Any) -> float:
         """Score an answer to a prompt."""
-        return self._subject.teaching.evaluate(call_arguments(self._spec, self._prompts[prompt]), answer)
+        return self._subject.teaching.evaluate(self._called(self._learned[prompt]), answer)
 
     def validate(self) -> Validation:
         """Let the brain answer the pairs that were set aside, and score that.
@@ -105,7 +115,7 @@ class Judging:
 
         def one(pair: Pair, answer: Any) -> float:
             def ask() -> float:
-                return self._subject.teaching.score(call_arguments(self._spec, pair.text), answer)
+                return self._subject.teaching.score(self._called(pair), answer)
 
             return self._remembered.score(pair.text, json_text(answer), ask)
 
@@ -120,4 +130,7 @@ class Judging:
         if self._order is None:
             message = "the teacher has no `rank_outputs`"
             raise DefinitionError(message)
-        return self._order(call_arguments(self._spec, self._prompts[prompt]), answers)
+        return self._order(self._called(self._learned[prompt]), answers)
+
+    def _called(self, pair: Pair) -> Mapping[str, Any]:
+        return call_arguments(self._spec, pair.text) if pair.arguments is None else pair.arguments

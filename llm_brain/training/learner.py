@@ -98,6 +98,18 @@ def rows_of(target: Any) -> list[Any]:
     return [dict(zip(target, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
+def on_device(target: Any, device: torch.device | str) -> Any:
+    """Bring a distribution's target to where the distribution is.
+
+    Example:
+        >>> on_device({"stars": torch.tensor([4.0])}, "meta")["stars"].device
+        device(type='meta')
+    """
+    if isinstance(target, Tensor):
+        return target.to(device)
+    return {name: on_device(column, device) for name, column in target.items()}
+
+
 def target_of(rows: Sequence[Any], device: torch.device | str = "cpu") -> Any:
     """Put rows together again into a distribution's target. Shorter texts are filled with their last symbol, which is their end.
 

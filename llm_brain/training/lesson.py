@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from llm_brain.brain.config import BrainConfig
 from llm_brain.brain.model import Brain
-from llm_brain.errors import ArgumentError
+from llm_brain.errors import ArgumentError, DefinitionError
 from llm_brain.strategy.words import explain
 from llm_brain.training.answers import answer_for
 from llm_brain.training.brain_learner import BrainLearner
@@ -124,6 +124,7 @@ def teach(
         shown_lesson(settings.epochs, shown=progress if world.is_first else False) as bars,
     ):
         subject = _subject(function, teacher, folder, longest)
+        _check_budget(subject, settings)
         aside = None if held_out is None else world.told(lambda: _gathered(subject, held_out, bars.stage))
         pairs = world.told(lambda: _gathered(subject, data, bars.stage))
         if aside is None:
@@ -153,6 +154,7 @@ def teach(
             )
             warnings.warn(message, ReadingWarning, stacklevel=2)
         judging = Judging(subject, learner, learned, validated, is_judged=teacher is not None, folder=folder)
+        world.told(judging.check)
         result = train(
             learner,
             settings,
@@ -200,6 +202,15 @@ def _subject(function: Callable[..., Any], teacher: object | None, folder: Path,
     taught = keeping_answers(bound(function), answers)
     teaching = Teaching(teacher, taught, keep=lambda method: keeping_answers(method, answers))
     return Subject(taught, answer_for(taught.spec.returns, longest=longest), teaching)
+
+
+def _check_budget(subject: Subject, settings: TrainingSettings) -> None:
+    if subject.teaching.rank is not None and settings.evaluation_budget is not None:
+        message = (
+            "`rank_outputs` of the teacher takes one call for several answers, and `evaluation_budget` is of calls for single "
+            "ones: leave the one or the other out"
+        )
+        raise DefinitionError(message)
 
 
 def _write(pairs: PairSet, folder: Path) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
 from numbers import Real
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, TypeVar, get_args, get_origin
 
-from llm_brain.errors import BackendError, DefinitionError
+from llm_brain.errors import BackendError, DefinitionError, LLMBrainError
 from llm_brain.strategy.annotations.closed_sets import bare
 from llm_brain.strategy.function import TypedFunction
 from llm_brain.training.calls import answer_text
 
+Result = TypeVar("Result")
+
+FIRST_FAILURES: Final = 3
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -85,6 +90,50 @@ def parameters_of(method: Callable[..., Any]) -> Mapping[str, Parameter]:
         return inspect.signature(method, eval_str=True).parameters
     except (NameError, SyntaxError, TypeError):  # a name that is only there for a type checker
         return inspect.signature(method).parameters
+
+
+def forgiving(method: Callable[..., Result]) -> Callable[..., Result]:
+    """Let a method in plain Python fail now and then, as a typed function may: a server that it asks is busy, say.
+
+    An error of its own is then a failed call. One that comes out of each of its first `FIRST_FAILURES` calls, before any ended
+    well, is a fault of its code, and comes out as it is.
+
+    Args:
+        method: Called from several threads.
+
+    Example:
+        >>> def judge(message: str, answer: str) -> float:
+        ...     return {"It broke.": 1.0}[message]
+        >>> careful = forgiving(judge)
+        >>> careful("It broke.", "unhappy")
+        1.0
+        >>> careful("It works.", "happy")
+        Traceback (most recent call last):
+        ...
+        llm_brain.errors.BackendError: `judge` of the teacher failed: KeyError: 'It works.'
+    """
+    lock, failures, works = threading.Lock(), 0, False
+
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Result:
+        nonlocal failures, works
+        try:
+            told = method(*args, **kwargs)
+        except LLMBrainError:
+            raise
+        except Exception as error:
+            with lock:
+                failures += 1
+                is_broken = not works and failures >= FIRST_FAILURES
+            if is_broken:
+                raise
+            name = getattr(method, "__name__", "a method")
+            message = f"`{name}` of the teacher failed: {type(error).__name__}: {error}"
+            raise BackendError(message, kind="server", retryable=True) from error
+        works = True
+        return told
+
+    return call
 
 
 def score_of(value: Any, method: Any) -> float:

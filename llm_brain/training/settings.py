@@ -60,7 +60,7 @@ class TrainingSettings(BaseModel):
     evaluation_budget: int | None = Field(default=None, ge=1)
     """Evaluations that may be asked for in all; a predictor learns to stand in for the others. None: no limit."""
     max_staleness: int = Field(default=4, ge=0)
-    """How many updates old an evaluated answer may be."""
+    """How many updates old an evaluated answer may be; with an `evaluation_budget` it may be of any age."""
     gradient_clip: float = Field(default=1.0, gt=0.0)
     """Largest norm of a gradient."""
     averaging: float = Field(default=0.98, ge=0.0, lt=1.0)

@@ -30,8 +30,7 @@ def split_pairs(pairs: PairSet, held_out: float, seed: int) -> tuple[list[Pair],
         [6, 2, 2]
     """
     if len(pairs.pairs) < FEWEST:
-        refused = ", ".join(f"{number} {reason}" for reason, number in pairs.refused.items()) or "none"
-        message = f"{len(pairs.pairs)} pairs are too few to teach anything: give {FEWEST} at least (refused: {refused})"
+        message = f"{len(pairs.pairs)} pairs are too few to teach anything: give {FEWEST} at least; refused: {pairs.refusals()}"
         raise DataError(message)
     order = list(pairs.pairs)
     random.Random(seed).shuffle(order)
@@ -59,7 +58,10 @@ def set_aside(pairs: PairSet, held_out: PairSet, seed: int) -> tuple[list[Pair],
         [8, 2, 2]
     """
     if len(held_out) < 2:  # noqa: PLR2004 - one for each half
-        message = f"{len(held_out)} pairs are held out: give 2 at least, to validate with one and to calibrate with the other"
+        message = (
+            f"{len(held_out)} pairs are held out: give 2 at least, to validate with one and to calibrate with the other; "
+            f"refused: {held_out.refusals()}"
+        )
         raise DataError(message)
     taken = {normalized(pair.text) for pair in held_out.pairs}
     order = list(held_out.pairs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -122,8 +121,8 @@ class Student:
     def answer(self, text: str) -> Answered:
         """Answer a text, and tell how sure the brain is of it and what it made of the text.
 
-        The confidence is the probability of the answer; for a number it is the density at it, for a record the product over its
-        fields.
+        The confidence is the probability of an answer of a closed set. For any other it is the logarithm of its probability or
+        density, since those of a long text are too small for a number, and those of a narrow number too large.
 
         Example:
             >>> from llm_brain.brain import BrainConfig
@@ -137,7 +136,15 @@ class Student:
             output = self._read(text)
             details = self._details(output.answer, self.kind)
             surest = output.answer.log_prob(output.answer.best())
-            return Answered(details, math.exp(min(float(surest), 700.0)), output.features[0].mean(dim=0).cpu())
+            confidence = surest.exp() if isinstance(output.answer, ChoiceDistribution) else surest
+            return Answered(details, float(confidence), output.features[0].mean(dim=0).cpu())
+
+    def forget(self) -> None:
+        """Forget what was computed from the brain's weights, after something wrote into `parameter.data` in place.
+
+        Any other change of the weights is noticed.
+        """
+        self._quick.forget()
 
     def answer_all(self, texts: Sequence[str], *, batch_size: int = 256) -> list[Any]:
         """Answer many texts, in batches of similar length, which is the fastest way to have a thousand answers.

@@ -13,6 +13,7 @@ one, through the function's own model: an answer of a closed set is as good as t
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
@@ -24,7 +25,7 @@ from llm_brain.training.calls import answer_text, call_of, call_text, state_line
 from llm_brain.training.describing import described
 from llm_brain.training.likelihoods import Likelihoods
 from llm_brain.training.many import Tick, answered
-from llm_brain.training.methods import arranged, parameters_of, ranking, score_of
+from llm_brain.training.methods import arranged, forgiving, parameters_of, ranking, score_of
 from llm_brain.training.teacher import Evaluation, Teacher, standard_evaluator, standard_writer, task_text
 from llm_brain.training.written import checked_answer, taken_apart
 
@@ -209,10 +210,14 @@ def _method(teacher: object | None, name: str) -> Any:
     method: Any = getattr(teacher, name, None)
     if method is None or getattr(method, "__func__", None) is vars(Teacher).get(name, ...):
         return None
-    if isinstance(method, AsyncTypedFunction) or not callable(method):
+    if isinstance(method, AsyncTypedFunction) or not callable(method) or _awaits(method):
         message = f"`{name}` of the teacher is called from several threads, which do not await: declare it with `def`"
         raise DefinitionError(message)
-    return method
+    return method if isinstance(method, TypedFunction) else forgiving(method)
+
+
+def _awaits(method: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(method) or inspect.iscoroutinefunction(type(method).__call__)
 
 
 def _is_standard(method: Any) -> bool:

@@ -90,6 +90,30 @@ def test_it_follows_a_brain_that_learns_on(part: str) -> None:
     assert_answers_as(brain, quick, [3, 1, 4])
 
 
+def scale(brain: Brain) -> None:
+    for parameter in brain.network.parameters():
+        parameter.data = parameter.data * 0.5
+
+
+@pytest.mark.parametrize("change", [scale, Brain.double], ids=["other memory", "other precision"])
+def test_it_notices_weights_that_are_put_in_the_place_of_others(change: Callable[[Brain], object]) -> None:
+    brain = small_brain()
+    quick = QuickBrain(brain)
+    assert_answers_as(brain, quick, [3, 1, 4])
+    change(brain)
+    assert_answers_as(brain, quick, [3, 1, 4])
+
+
+def test_it_forgets_on_demand_what_it_computed_from_weights_that_were_changed_unseen() -> None:
+    brain = small_brain()
+    quick = QuickBrain(brain)
+    assert_answers_as(brain, quick, [3, 1, 4])
+    for parameter in brain.network.parameters():
+        parameter.data.mul_(0.5)
+    quick.forget()
+    assert_answers_as(brain, quick, [3, 1, 4])
+
+
 def test_a_longer_text_after_a_shorter_one_is_read_right() -> None:
     brain = small_brain()
     quick = QuickBrain(brain)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import (
     AfterValidator,
     BaseModel,
+    ConfigDict,
     Field,
     PositiveInt,
     RootModel,
@@ -310,3 +311,21 @@ def test_types_of_the_same_answer_mean_different_things() -> None:
     ]
     meanings = [answer_for(kind).meaning() for kind in kinds]
     assert all(one != other for place, one in enumerate(meanings) for other in meanings[:place])
+
+
+def test_a_models_own_longest_text_is_kept_and_a_shortest_one_refused() -> None:
+    class Note(BaseModel):
+        model_config = ConfigDict(str_max_length=3)
+        words: str
+        more: Annotated[str, Field(max_length=2)]
+
+    kind = answer_for(Note)
+    (symbols,) = answer_for(str).target(["too long"])
+    assert kind.values({"words": symbols[None], "more": symbols[None]}) == [Note(words="too", more="to")]
+
+    class Essay(BaseModel):
+        model_config = ConfigDict(str_min_length=3)
+        words: str
+
+    with pytest.raises(DefinitionError, match="`str_min_length`"):
+        answer_for(Essay)

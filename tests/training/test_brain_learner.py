@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from llm_brain.brain import Brain, BrainConfig, ChoiceDistribution
 from llm_brain.errors import ArgumentError, DefinitionError
 from llm_brain.training import BrainLearner, ByteReader, Pair, TokenReader, answer_for
-from llm_brain.training.learner import rows_of, target_of
+from llm_brain.training.learner import on_device, rows_of, target_of
 
 NewBrain = Callable[[], Brain]
 Mood = Literal["happy", "unhappy"]
@@ -74,6 +74,34 @@ def test_drawn_answers_of_a_record_can_be_taken_apart_and_put_together() -> None
     again = target_of(rows_of(drawn))
     assert torch.allclose(answer.log_prob(again), answer.log_prob(drawn))
     assert learner.values(again) == learner.values(drawn)
+
+
+def test_every_tensor_of_a_target_is_brought_to_where_the_brain_is() -> None:
+    target = answer_for(Order).target([Order(item="rice", number=3, note="soon")])
+    moved = on_device(target, "meta")
+    assert {name: (column.device.type, column.dtype) for name, column in moved.items()} == {
+        name: ("meta", column.dtype) for name, column in target.items()
+    }
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no second device")
+@pytest.mark.parametrize(
+    ("annotation", "answer"),
+    [
+        (bool, True),
+        (Annotated[int, Field(ge=0, le=9)], 3),
+        (Annotated[float, Field(ge=0, le=1)], 0.5),
+        (str, "soon"),
+        (Order, Order(item="rice", number=3, note="soon")),
+    ],
+)
+def test_answers_without_probabilities_are_learned_on_another_device(annotation: Any, answer: Any) -> None:
+    pairs = [Pair("three of rice", answer)]
+    here = BrainLearner(brain_for(annotation), ByteReader(), answer_for(annotation), pairs).eval()
+    away = BrainLearner(brain_for(annotation).cuda(), ByteReader(), answer_for(annotation), pairs).eval()
+    loss = away.loss([0])
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(float(here.loss([0]).detach()), rel=1e-3)
 
 
 def test_tokens_are_hidden_in_training_only(new_brain: NewBrain, reader: TokenReader) -> None:

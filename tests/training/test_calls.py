@@ -4,12 +4,12 @@ import json
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llm_brain.errors import ArgumentError
 from llm_brain.strategy import Hidden, inspect_function
-from llm_brain.training.calls import answer_text, bound_arguments, call_of, call_text
+from llm_brain.training.calls import answer_text, bound_arguments, call_arguments, call_of, call_text
 from tests.training.functions import Customer, Model, Review, Urgency, answered_by, hours, is_before, method_of, mood
 
 
@@ -43,6 +43,24 @@ def test_what_the_types_hide_is_not_read() -> None:
         raise NotImplementedError
 
     assert call_text(inspect_function(login), {"user": "ada", "key": "0123456789"}) == "ada"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from([None, {"language": "English"}]))
+@example("self: it broke", None)
+@example("self: it broke", {"language": "English"})
+@example("self: it\nbroke", None)
+def test_one_text_is_read_back_whatever_it_begins_with(message: str, state: dict[str, str] | None) -> None:
+    spec = inspect_function(mood)
+    assert call_arguments(spec, call_text(spec, {"message": message}, state)) == {"message": message}
+
+
+def test_a_hidden_argument_is_not_read_back_from_a_text() -> None:
+    def login(user: str, key: Annotated[str, Hidden]) -> bool:
+        """Tell whether the user may."""
+        raise NotImplementedError
+
+    with pytest.raises(ArgumentError, match=r"`key` of .*login is hidden"):
+        call_arguments(inspect_function(login), "ada")
 
 
 def test_what_has_no_json_form_is_an_argument_error() -> None:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field
 
 from llm_brain.backends import Choice, LanguageBackend, Message, Reply, Request
 from llm_brain.errors import ArgumentError, BackendError, DataError, DefinitionError
-from llm_brain.strategy import Details, FunctionSpec, llm_strategy
+from llm_brain.strategy import Details, FunctionSpec, Hidden, llm_strategy
 from llm_brain.tracing import read_spans, record
-from llm_brain.training import ByteReader, Callback, Given, TrainingSettings, Unlabelled, teach
+from llm_brain.training import ByteReader, Callback, Given, PairSet, TrainingSettings, Unlabelled, teach
 from llm_brain.training.cascade import cascade
 from llm_brain.training.reading import ReadingWarning
 from tests.training.functions import Model, Triage, answered_by, by_words, mood
@@ -89,6 +89,37 @@ def test_without_a_teacher_nobody_evaluates(tmp_path: Path) -> None:
     model = Model(by_words)
     teach(answered_by(model), Unlabelled(messages()), folder=tmp_path, reader=ByteReader(), brain=SMALL, settings=QUICK)
     assert len(model.asked) == 80
+
+
+def test_a_teacher_is_asked_with_the_arguments_of_the_calls_whatever_their_texts_look_like(tmp_path: Path) -> None:
+    seen = set()
+
+    def route(message: str, key: Annotated[str, Hidden]) -> Literal["billing", "bug"]:
+        """Decide who reads it."""
+        raise NotImplementedError
+
+    class Strict:
+        def evaluate_output(self, message: str, key: str, desk: str) -> float:
+            seen.add((message, key))
+            return float((desk == "billing") == ("paid" in message))
+
+    pairs = [
+        ((f"self: I {'paid' if place % 2 else 'crashed'} {place}", "secret"), ("bug", "billing")[place % 2])
+        for place in range(20)
+    ]
+    function = llm_strategy("local")(route)
+    taught = teach(
+        function, Given(pairs), teacher=Strict(), folder=tmp_path, reader=ByteReader(), brain=SMALL,
+        settings=QUICK.model_copy(update={"epochs": 2}),
+    )  # fmt: skip
+    assert {message for message, _ in seen} <= {pair.text for pair in taught.pairs.pairs}
+    assert {key for _, key in seen} == {"secret"}
+
+    seen.clear()
+    again = PairSet.load(tmp_path / "pairs.jsonl", taught.pairs.kind, Literal["billing", "bug"])
+    with pytest.raises(ArgumentError, match=r"`key` of .* is hidden"):
+        teach(function, again, teacher=Strict(), folder=tmp_path / "again", reader=ByteReader(), brain=SMALL, settings=QUICK)
+    assert not seen
 
 
 class Ticket(BaseModel):
@@ -194,6 +225,60 @@ def test_too_few_pairs_are_a_data_error_that_tells_what_was_refused(tmp_path: Pa
 
     with pytest.raises(DataError, match=r"3 pairs are too few.*1 not answered"):
         teach(answered_by(failing), Unlabelled(["a1", "b2", "c3", "d4"]), folder=tmp_path, reader=ByteReader())
+
+
+@pytest.mark.parametrize(
+    ("pairs", "refused"),
+    [
+        ([({"text": f"it works {place}"}, "happy") for place in range(9)], "9 malformed .*Input should be a valid string"),
+        ([(f"it works {place}", "glad") for place in range(9)], "9 malformed .*glad"),
+    ],
+)
+def test_too_few_pairs_tell_what_was_wrong_with_the_first(pairs: list[Any], refused: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=refused):
+        teach(answered_by(by_words), Given(pairs), folder=tmp_path, reader=ByteReader())
+    with pytest.raises(DataError, match=refused):
+        teach(
+            answered_by(by_words), Unlabelled(messages()), held_out=Given(pairs), folder=tmp_path / "aside", reader=ByteReader()
+        )
+
+
+def test_a_model_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    model = Model(lambda _spec, _arguments: BackendError("cannot connect to http://localhost:1", kind="connection"))
+    with pytest.raises(DataError, match=r"80 not answered .*cannot connect to http://localhost:1"):
+        teach(answered_by(model), Unlabelled(messages()), folder=tmp_path, reader=ByteReader())
+
+
+def test_a_ranking_and_a_budget_of_single_evaluations_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    class Ranker:
+        def rank_outputs(self, _message: str, outputs: list[str]) -> list[int]:
+            return list(range(len(outputs)))
+
+    model = Model(by_words)
+    settings = QUICK.model_copy(update={"evaluation_budget": 9})
+    with pytest.raises(DefinitionError, match=r"`rank_outputs` .* `evaluation_budget`"):
+        teach(answered_by(model), Unlabelled(messages()), teacher=Ranker(), folder=tmp_path, settings=settings)
+    assert not model.asked
+
+
+def test_a_judge_in_plain_python_that_fails_now_and_then_ends_no_lesson(tmp_path: Path) -> None:
+    class Flaky(Judge):
+        def evaluate_output(self, message: str, mood: str) -> float:
+            score = super().evaluate_output(message, mood)
+            if self.asked % 5 == 0:
+                raise ConnectionError("timed out")
+            return score
+
+    taught = teach(
+        answered_by(by_words),
+        Unlabelled(messages()),
+        teacher=Flaky(),
+        folder=tmp_path,
+        reader=ByteReader(),
+        brain=SMALL,
+        settings=QUICK.model_copy(update={"epochs": 2, "batch_size": 8}),
+    )
+    assert taught.history[-1]["feedback_failed"] > 0
 
 
 def test_a_refused_key_ends_the_lesson_at_once(tmp_path: Path) -> None:

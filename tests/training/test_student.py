@@ -1,6 +1,7 @@
 """A trained brain in the place of a language model."""
 
 import json
+import math
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 from llm_brain.brain import Brain, BrainConfig, save_brain
 from llm_brain.errors import CheckpointError, DefinitionError
 from llm_brain.strategy import Details, llm_strategy, typed
-from llm_brain.training import Student, TokenReader, answer_for
+from llm_brain.training import ByteReader, Student, TokenReader, answer_for
 
 NewBrain = Callable[[], Brain]
 Mood = Literal["happy", "unhappy"]
@@ -100,6 +101,15 @@ def test_it_refuses_other_answers_or_another_order_of_them(returns: Any, new_bra
         implemented_by(Student(new_brain(), reader, "Critic.mood", returns)).mood("good")
 
 
+def test_a_student_whose_weights_were_changed_unseen_answers_anew_when_it_has_forgotten(student: Student) -> None:
+    student.answer("the good film")
+    for parameter in student.brain.parameters():
+        parameter.data.mul_(0.0)
+    student.forget()
+    assert student.answer("the good film").confidence == pytest.approx(0.5)
+    assert student.answer("the good film").features.abs().max() == 0.0
+
+
 def test_it_reads_several_arguments_as_lines(new_brain: NewBrain, reader: TokenReader) -> None:
     student = Student(new_brain(), reader, "Critic.compare", bool)
     details = implemented_by(student).compare.with_details("good", "bad")
@@ -126,6 +136,16 @@ def test_it_is_as_sure_as_its_answer_is_likely(student: Student) -> None:
     answered = student.answer("the good film")
     assert answered.confidence == pytest.approx(max(answered.details.probabilities.values()))
     assert answered.features.shape == (16,)
+
+
+def test_long_texts_of_which_it_is_hardly_sure_can_be_told_apart() -> None:
+    torch.manual_seed(0)
+    reader, kind = ByteReader(), answer_for(str, longest=256)
+    config = BrainConfig(input_size=reader.input_size, vocabulary=reader.vocabulary, answer=kind.answer, width=16, heads=2)
+    student = Student(Brain(config), reader, "Critic.blurb", str)
+    confidences = [student.answer(text).confidence for text in ("one", "two", "three four")]
+    assert len(set(confidences)) == 3
+    assert all(math.isfinite(confidence) for confidence in confidences)
 
 
 def test_a_brain_has_one_output_for_each_option(new_brain: NewBrain, reader: TokenReader) -> None:

@@ -338,7 +338,43 @@ def test_a_fault_in_the_teachers_own_code_comes_out() -> None:
             raise ZeroDivisionError(topic)
 
     with pytest.raises(ZeroDivisionError):
-        Teaching(Writer(), answered_by(by_words)).write(topic="tea")
+        Teaching(Writer(), answered_by(by_words)).write_all([{"topic": "tea"}] * 3)
+
+
+def test_a_method_that_has_worked_may_fail_now_and_then() -> None:
+    class Flaky:
+        def evaluate_output(self, _message: str, answer: str) -> float:
+            if answer == "unhappy":
+                raise ConnectionError("timed out")
+            return 1.0
+
+    teaching = Teaching(Flaky(), answered_by(by_words))
+    assert teaching.evaluate({"message": "a"}, "happy") == 1.0
+    for _ in range(5):
+        with pytest.raises(BackendError, match="`evaluate_output` of the teacher failed: ConnectionError: timed out") as caught:
+            teaching.evaluate({"message": "a"}, "unhappy")
+        assert caught.value.retryable
+    assert teaching.score({"message": "b"}, "happy") == 1.0
+
+
+class Awaited:
+    async def __call__(self, _message: str, _answer: str) -> float:
+        raise NotImplementedError
+
+
+class AwaitsItsEvaluation:
+    async def evaluate_output(self, message: str, answer: str) -> float:
+        raise NotImplementedError
+
+
+class HoldsWhatIsAwaited:
+    evaluate_output = Awaited()
+
+
+@pytest.mark.parametrize("teacher", [AwaitsItsEvaluation(), HoldsWhatIsAwaited()])
+def test_a_method_that_is_awaited_is_refused_before_anything_is_asked(teacher: Any) -> None:
+    with pytest.raises(DefinitionError, match=r"`evaluate_output` of the teacher .* declare it with `def`"):
+        Teaching(teacher, answered_by(by_words))
 
 
 def test_a_method_without_its_object_cannot_be_taught() -> None:

@@ -32,8 +32,8 @@ class Answered:
 
     Attributes:
         details: The answer, as the caller of the typed function gets it.
-        confidence: How sure the brain is: the probability of its answer. Only the order of confidences counts, so that the
-            density of a number or the product over a record's fields do as well.
+        confidence: How sure the brain is: the probability of its answer, say. Only the order of confidences counts, so that the
+            logarithm of a density does as well.
         features: What the brain made of the text, `[d]`: the mean of its features over the text's steps.
 
     Example:

@@ -280,5 +280,5 @@ class Trust:
 
 
 def _comparable(confidence: float) -> float:
-    # Whoever is sure of no number is not sure; and an infinity has no form in JSON.
-    return 0.0 if math.isnan(confidence) else max(-sys.float_info.max, min(sys.float_info.max, float(confidence)))
+    # Whoever is sure of no number is less sure than anybody; and an infinity has no form in JSON.
+    return -sys.float_info.max if math.isnan(confidence) else max(-sys.float_info.max, min(sys.float_info.max, float(confidence)))

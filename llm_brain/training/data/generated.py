@@ -74,12 +74,12 @@ class Generated:
         drafts = Drafts(subject, into)
         for told in written:
             if isinstance(told, LLMBrainError):
-                into.refuse("reply did not fit")
+                into.refuse("reply did not fit", because=told)
                 continue
             try:
                 drafts.add(*told)
-            except ArgumentError:
-                into.refuse("malformed")
+            except ArgumentError as error:
+                into.refuse("malformed", because=error)
         judge = _by_agreement if into.options else _by_evaluation
         judge(subject, drafts, into, tell)
 
@@ -87,11 +87,11 @@ class Generated:
 def _by_agreement(subject: Subject, drafts: Drafts, into: PairSet, tell: Tell) -> None:
     for draft, details in zip(drafts.kept, drafts.answered(_STAGE, tell), strict=True):
         if not isinstance(details, Details):
-            into.refuse("not judged")
+            into.refuse("not judged", because=details)
         elif (type(details.value), details.value) != (type(draft.answer), draft.answer):
             into.refuse("judge disagrees")
         else:
-            into.add(Pair(draft.text, draft.answer, subject.probabilities(details), _SOURCE))
+            into.add(Pair(draft.text, draft.answer, subject.probabilities(details), _SOURCE, draft.arguments))
 
 
 def _by_evaluation(subject: Subject, drafts: Drafts, into: PairSet, tell: Tell) -> None:
@@ -101,11 +101,11 @@ def _by_evaluation(subject: Subject, drafts: Drafts, into: PairSet, tell: Tell) 
     scores = in_threads(evaluate, [{"draft": draft} for draft in drafts.kept], tell(_STAGE, len(drafts.kept)))
     for draft, score in zip(drafts.kept, scores, strict=True):
         if isinstance(score, LLMBrainError):
-            into.refuse("not judged")
+            into.refuse("not judged", because=score)
         elif score < GOOD_ENOUGH:
             into.refuse("judge disagrees")
         else:
-            into.add(Pair(draft.text, draft.answer, (), _SOURCE))
+            into.add(Pair(draft.text, draft.answer, (), _SOURCE, draft.arguments))
 
 
 _SOURCE: Final = "generated"

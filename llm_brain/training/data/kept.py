@@ -55,8 +55,8 @@ class Kept:
         for where, record in self._records:
             try:
                 into.add(Pair(*row_of(record, subject.function.spec.returns, where)))
-            except DataError:
-                into.refuse("malformed")
+            except DataError as error:
+                into.refuse("malformed", because=error)
 
 
 def pairs_file(path: Path) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -31,6 +31,8 @@ class Pair:
         answer: The right answer, a value of the function's return type.
         probabilities: Of the type's options, in their order, where they are known; else empty.
         source: Where the pair came from: "given", "generated", "traced", "unlabelled".
+        arguments: The call's, by name, for who judges other answers to it. None where the text alone is known: in a file, in a
+            trace, and in a process that was sent the pair.
 
     Example:
         >>> Pair("It broke.", "unhappy", (0.1, 0.9), "unlabelled").answer
@@ -41,6 +43,11 @@ class Pair:
     answer: Any
     probabilities: tuple[float, ...] = ()
     source: str = "given"
+    arguments: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[type[Pair], tuple[str, Any, tuple[float, ...], str]]:
+        """Pickle what is learned from: arguments may hold what cannot be sent, and only the first process judges."""
+        return Pair, (self.text, self.answer, self.probabilities, self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class PairSet:
     Attributes:
         pairs: Those that were accepted, in their order.
         refused: How many were not, by reason.
+        explained: What was wrong with the first of each reason, where that was told.
 
     Example:
         >>> from llm_brain.training.answers import answer_for
@@ -85,6 +93,7 @@ class PairSet:
         self.kind = kind
         self.pairs: list[Pair] = []
         self.refused: Counter[str] = Counter()
+        self.explained: dict[str, str] = {}
         self._seen: set[str] = set()
         answer = kind.answer
         options = kind.values(torch.arange(answer.options)) if isinstance(answer, Choice) else []
@@ -100,9 +109,10 @@ class PairSet:
         type, or its probabilities are not one for each option, finite, and 1 together. Where another option is likelier than the
         answer, the pair is taken without probabilities, since these would teach another answer.
         """
-        reason = "malformed" if self._is_malformed(pair) else self.refusal(pair.text)
+        fault = self._fault(pair)
+        reason = self.refusal(pair.text) if fault is None else "malformed"
         if reason is not None:
-            self.refused[reason] += 1
+            self.refuse(reason, because=fault)
             return False
         self._seen.add(normalized(pair.text))
         likely = pair.probabilities
@@ -123,9 +133,31 @@ class PairSet:
         key = normalized(text)
         return "duplicate" if key in self._seen else None if key else "empty"
 
-    def refuse(self, reason: str, number: int = 1) -> None:
-        """Count pairs that were never built: a reply that did not fit, an answer that the judge disagreed with."""
+    def refuse(self, reason: str, number: int = 1, *, because: object = None) -> None:
+        """Count pairs that were never built: a reply that did not fit, an answer that the judge disagreed with.
+
+        Args:
+            reason: In a word or two, by which they are counted.
+            number: How many.
+            because: What was wrong in this case, an error say; that of the first case is kept.
+        """
         self.refused[reason] += number
+        if because is not None:
+            self.explained.setdefault(reason, str(because))
+
+    def refusals(self) -> str:
+        """Say what was refused, with the first case of each reason.
+
+        Example:
+            >>> from llm_brain.training.answers import answer_for
+            >>> pairs = PairSet(answer_for(bool))
+            >>> pairs.refuse("not answered", because="the server answered 503")
+            >>> pairs.refuse("duplicate", 2)
+            >>> pairs.refusals()
+            '1 not answered (the first: the server answered 503), 2 duplicate'
+        """
+        firsts = {reason: f" (the first: {fault})" for reason, fault in self.explained.items()}
+        return ", ".join(f"{number} {reason}{firsts.get(reason, '')}" for reason, number in self.refused.items()) or "none"
 
     def balance(self, most: float = 1.5, seed: int = 0, *, among: Sequence[Pair] | None = None) -> list[Pair]:
         """Drop pairs of the commonest answers at random until none has more than `most` times as many as the one in the middle.
@@ -212,14 +244,19 @@ class PairSet:
     def _option(self, answer: Any) -> int:
         return int(self.kind.target([answer])[0])
 
-    def _is_malformed(self, pair: Pair) -> bool:
+    def _fault(self, pair: Pair) -> str | None:
+        """Tell why a pair cannot be learned from; None where nothing is wrong with it."""
+        if not is_unicode(pair.text):
+            return "a text is no valid Unicode"
         try:
             self.kind.target([pair.answer])
             to_json(pair.answer)
-        except (ValueError, TypeError, OverflowError):  # an ArgumentError is a ValueError
-            return True
-        if not pair.probabilities:
-            return False
+        except (ValueError, TypeError, OverflowError) as error:  # an ArgumentError is a ValueError
+            return str(error)
+        given = pair.probabilities
+        if given and len(given) != len(self.options):
+            return f"{len(given)} probabilities are given of {len(self.options)} options"
         # Written so that a NaN fails it: one in a target would be one in every weight.
-        possible = all(probability >= 0 for probability in pair.probabilities) and abs(sum(pair.probabilities) - 1) <= TOLERANCE
-        return not (possible and len(pair.probabilities) == len(self.options))
+        if given and not (all(probability >= 0 for probability in given) and abs(sum(given) - 1) <= TOLERANCE):
+            return f"the probabilities {given!r:.100} are not 1 together, each 0 at least"
+        return None

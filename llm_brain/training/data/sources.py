@@ -78,7 +78,7 @@ class Given:
         r"""Read pairs from JSON lines.
 
         A line is `{"arguments": ..., "answer": ...}`, with a text, a list or an object of arguments, or an object with the
-        names of the parameters and `answer`.
+        names of the parameters and `answer`. Where a parameter is called `answer`, too, the arguments stand under `arguments`.
 
         Raises:
             DataError: The file cannot be read, or a line of it is not a JSON object with an `answer`; the message names the line.
@@ -110,9 +110,9 @@ class Given:
         for given, answer in self._pairs:
             try:
                 arguments = bound_arguments(subject.function, unfolded(given, spec.parameters))
-                pair = Pair(subject.text(arguments), checked_answer(answer, spec), source="given")
-            except ArgumentError:
-                into.refuse("malformed")
+                pair = Pair(subject.text(arguments), checked_answer(answer, spec), (), "given", arguments)
+            except ArgumentError as error:
+                into.refuse("malformed", because=error)
             else:
                 into.add(pair)
 
@@ -155,13 +155,13 @@ class Unlabelled:
         for given in self._inputs:
             try:
                 drafts.add(bound_arguments(subject.function, given))
-            except ArgumentError:
-                into.refuse("malformed")
+            except ArgumentError as error:
+                into.refuse("malformed", because=error)
         for draft, details in zip(drafts.kept, drafts.answered("the model answers the inputs", tell), strict=True):
             if isinstance(details, Details):
-                into.add(Pair(draft.text, details.value, subject.probabilities(details), "unlabelled"))
+                into.add(Pair(draft.text, details.value, subject.probabilities(details), "unlabelled", draft.arguments))
             else:
-                into.refuse("not answered")
+                into.refuse("not answered", because=details)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,6 @@ class Journal:
         reach: The last step that it tells of; -1 where it tells of none.
         evaluations: The last answer to each question that was asked.
         asked: How many times each was answered, by failures too.
-        drawn: How many evaluations were drawn to be asked for, where calls are budgeted.
         resolved: The numbers of the groups that were used or dropped.
 
     Raises:
@@ -93,7 +92,6 @@ class Journal:
         self.reach = -1
         self.evaluations: dict[Question, Scores] = {}
         self.asked: Counter[Question] = Counter()
-        self.drawn = 0
         self.resolved: set[int] = set()
         self._steps: dict[int, Step] = {}
         self._draws: dict[int, tuple[str, tuple[Draw | None, ...]]] = {}
@@ -147,6 +145,16 @@ class Journal:
         if digest is not None:
             self.check(group, digest)
         return draws
+
+    @property
+    def charged(self) -> int:
+        """How many evaluations were paid for, or are going to be, where calls are budgeted: those of groups that still wait.
+
+        What was drawn and never asked, after a refused key say, is neither.
+        """
+        drawn = {number: sum(draw is not None and draw.asked for draw in draws) for number, (_, draws) in self._draws.items()}
+        waiting = sum(number for group, number in drawn.items() if group not in self.resolved)
+        return min(sum(drawn.values()), self.asked.total() + waiting)
 
     def was_handed_in(self, number: int) -> bool:
         """Tell whether a group of this number was predicted of: it was handed in, whether or not its step has a line."""
@@ -240,7 +248,6 @@ class Journal:
             self.asked[question] += 1
         elif isinstance(line, Drawn):
             draws = tuple(None if row is None else Draw(**dict(row)) for row in line.draws)
-            self.drawn += sum(draw is not None and draw.asked for draw in draws)
             self._draws[line.group] = (line.digest, draws)
         else:
             if line.step <= self.reach:

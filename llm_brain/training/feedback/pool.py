@@ -3,8 +3,10 @@
 A group comes back with the version of the network that drew it and the log-probabilities under that version. One that is older
 than `max_staleness` updates is dropped and counted. What had begun to be evaluated for it is remembered, so that the same
 answer's reward is known at once when it is drawn again; what had not is given up, so that the queue never grows old. A reward is
-None where its evaluation failed. With a journal, a resumed training is told what it was told before; with an allocation, a fixed
-number of calls is spent on the answers that a predictor is unsure of.
+None where its evaluation failed. With a journal, a resumed training is told what it was told before.
+
+With an allocation, a fixed number of calls is spent on the answers that a predictor is unsure of, and no group is too old. A
+group waits because one of its answers was drawn to be asked for: to drop it would leave out the correction, and bias the rest.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ class FeedbackPool:
         rank: Orders a group's different answers by one call, in place of a call for each. What an answer earns is then its rank
             among the others: the best has the top of the range, the worst its bottom, equal answers share.
         score_range: What scores are clamped to.
-        max_staleness: How many updates a group may be old and still be used.
+        max_staleness: How many updates a group may be old and still be used; with an allocation any age is allowed.
         workers: The most evaluations in flight.
         journal: What earlier processes of this training were told. What it holds of a step is told again and asks nothing.
         on_failure: What becomes of an evaluation that fails: "skip" makes its reward None, "raise" lets the first error come out
@@ -91,7 +93,7 @@ class FeedbackPool:
             prompt_text=prompt_text,
         )
         if allocation is not None and journal is not None:
-            allocation.spent += journal.drawn
+            allocation.spent += journal.charged
         self._waiting: list[Waiting] = []
         self._next = 0
         self._told = -1
@@ -233,9 +235,12 @@ class FeedbackPool:
         self._evaluations.close()
 
     def _live(self, version: int) -> tuple[list[Group], set[int]]:
-        stale = {waiting.group.number for waiting in self._waiting if version - waiting.group.version > self._max_staleness}
+        stale = {waiting.group.number for waiting in self._waiting if self._is_stale(version - waiting.group.version)}
         rest = [waiting for waiting in self._waiting if waiting.group.number not in stale]
         return [waiting.rewarded() for waiting in rest if waiting.is_in()], stale
+
+    def _is_stale(self, age: int) -> bool:
+        return self._allocation is None and age > self._max_staleness
 
     def _give_up(self, dropped: Sequence[Waiting]) -> None:
         """Cancel the evaluations that have not begun and that nobody else waits for."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from llm_brain.training.feedback import Group, group_tensors
 from llm_brain.training.learner import Learner, Policy, target_of
+from llm_brain.training.loop.weights import FeedbackWeights
 from llm_brain.training.objectives import Samples, kl_to_reference, objective
 from llm_brain.training.settings import TrainingSettings
 
@@ -29,7 +30,7 @@ class Work:
         examples: To learn from; none where evaluations alone are learned from.
         examples_weight: Of their mean loss: a process has its share of a batch.
         groups: Evaluated answers, all with as many answers.
-        groups_weight: Of their objective.
+        weights: Of the terms that these make.
         reference: The log-probabilities of those answers under the slow reference, [n, K], where one is wanted.
         baseline: The running mean of each prompt's rewards, [n], for networks that expect nothing.
 
@@ -41,7 +42,7 @@ class Work:
     examples: Sequence[int]
     examples_weight: float = 1.0
     groups: Sequence[Group] = ()
-    groups_weight: float = 1.0
+    weights: FeedbackWeights = field(default_factory=FeedbackWeights)
     reference: Tensor | None = None
     baseline: Tensor | None = field(default=None)
 
@@ -86,12 +87,12 @@ class Losses(nn.Module):
             loss = work.examples_weight * supervised
         if work.groups:
             feedback, more = self._feedback(work)
-            loss = loss + work.groups_weight * feedback
+            loss = loss + feedback
             metrics |= more
         return loss, metrics
 
     def _feedback(self, work: Work) -> tuple[Tensor, dict[str, float]]:
-        settings = self._settings
+        settings, weights = self._settings, work.weights
         self.learner.eval()  # without dropout the policy that is improved is the one that drew the answers
         policy = self.learner.policy([group.prompt for group in work.groups])
         logs = log_probabilities(policy, work.groups, next(self.learner.parameters()).device)
@@ -100,9 +101,7 @@ class Losses(nn.Module):
         samples = Samples(logs, rewards, known, behaviour, baseline, work.reference)
         spread = policy.answer.entropy().mean()
         goal = self._objective(samples)
-        # Where nothing is known nothing is taught, and the answers are not made any less certain either.
-        bonus = settings.entropy_bonus if bool(known.any()) else 0.0
-        weighted = settings.feedback_weight * goal - bonus * spread
+        weighted = weights.objective * settings.feedback_weight * goal - weights.entropy * settings.entropy_bonus * spread
         metrics = {
             "policy_loss": float(goal.detach()),
             "entropy": float(spread.detach()),
@@ -113,10 +112,10 @@ class Losses(nn.Module):
             earned = (rewards * known).sum(dim=1) / known.sum(dim=1).clamp_min(1)
             seen = known.any(dim=1)
             value = ((policy.value - earned).square() * seen).sum() / seen.sum().clamp_min(1)
-            weighted = weighted + settings.feedback_weight * VALUE_WEIGHT * value
+            weighted = weighted + weights.value * settings.feedback_weight * VALUE_WEIGHT * value
         if work.reference is not None and settings.kl_weight:
             distance = kl_to_reference(logs, work.reference)
-            weighted = weighted + settings.kl_weight * distance
+            weighted = weighted + weights.distance * settings.kl_weight * distance
             metrics["kl"] = float(distance.detach())
         return weighted, metrics
 
@@ -155,6 +154,12 @@ def together(parts: Sequence[Work], told: Sequence[Mapping[str, float]]) -> dict
         if name in REWARDS:
             found[name] = sum(value for _, value in having)
             continue
-        sizes = [len(part.examples if name == "loss" else part.groups) for part, _ in having]
-        found[name] = sum(size * value for size, (_, value) in zip(sizes, having, strict=True)) / sum(sizes)
+        sizes = [_size(name, part) for part, _ in having]
+        found[name] = sum(size * value for size, (_, value) in zip(sizes, having, strict=True)) / (sum(sizes) or 1)
     return found
+
+
+def _size(name: str, part: Work) -> float:
+    if name == "policy_loss":
+        return part.weights.objective
+    return len(part.examples if name == "loss" else part.groups)

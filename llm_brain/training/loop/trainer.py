@@ -29,6 +29,7 @@ from llm_brain.training.loop.batches import PromptBatches, length_batches
 from llm_brain.training.loop.losses import REWARDS, Losses, Work, log_probabilities, together
 from llm_brain.training.loop.randomness import seed_of
 from llm_brain.training.loop.schedule import SCHEDULES
+from llm_brain.training.loop.weights import feedback_weights
 from llm_brain.training.loop.world import World
 from llm_brain.training.settings import TrainingSettings
 
@@ -101,7 +102,7 @@ class Trainer:
             The metrics of the step: those of `Losses`, the learning rate, and the norm of the gradient before it was clipped.
 
         Raises:
-            DataError: The loss is no longer a finite number; nothing was updated.
+            DataError: The loss or its gradient is no longer a finite number; nothing was updated.
         """
         with span("training step", {KIND: STEP_KIND, STEP: self.step}) as here:
             return _shown(here, self._step(examples, self._feedback_groups()))
@@ -140,20 +141,24 @@ class Trainer:
             with self._synchronised(last=number == len(parts) - 1):
                 with self._precision():
                     loss, metrics = self._module(work)
-                if not torch.isfinite(loss):
-                    message = (
-                        f"the loss is no longer a finite number after {self.step} steps: lower the learning rate, or look for "
-                        "such numbers in inputs and targets"
-                    )
-                    raise DataError(message)
+                self._check_finite("loss", loss)
                 loss.backward()
             told.append(metrics)
         norm = nn.utils.clip_grad_norm_(self.learner.parameters(), settings.gradient_clip)
+        self._check_finite("gradient", norm)
         self.optimizer.step()
         self.average.update()
         self.step += 1
         self._remember(groups)
         return {**together(parts, told), "learning_rate": self.optimizer.param_groups[0]["lr"], "gradient_norm": float(norm)}
+
+    def _check_finite(self, what: str, value: Tensor) -> None:
+        if not torch.isfinite(value):
+            message = (
+                f"the {what} is no longer a finite number after {self.step} steps: lower the learning rate, or look for such "
+                "numbers in inputs and targets"
+            )
+            raise DataError(message)
 
     def _done(self) -> float:
         """Tell which share of the training is behind when this step is."""
@@ -167,15 +172,17 @@ class Trainer:
         own = mine or list(examples[:1])
         reference = self._reference(own_groups)
         weight = 1 - (1 - self.settings.distillation_end) * self._done()
+        asked_in = [own_groups[place::number] for place in range(number)]
+        weights = feedback_weights(asked_in, groups, self.settings.objective, world.size)
         parts = []
-        for place in range(number):
-            taken, asked = own[place::number], own_groups[place::number]
+        for place, asked in enumerate(asked_in):
+            taken = own[place::number]
             parts.append(
                 Work(
                     taken,
                     weight * len(taken) * world.size / len(examples) if mine else 0.0,
                     asked,
-                    len(asked) * world.size / max(1, len(groups)),
+                    weights[place],
                     None if reference is None else reference[place::number],
                     self._baseline(asked),
                 )
@@ -201,11 +208,12 @@ class Trainer:
             return []
         self.learner.eval()
         random = torch.Generator().manual_seed(seed_of(self.settings.seed, "draw", self.step))
-        answer = self.learner.policy(prompts).answer
         columns = []
-        for _ in range(self.settings.answers_per_prompt):
-            target = answer.sample(random)
-            columns.append((self.learner.values(target), rows_of(target), answer.log_prob(target).tolist()))
+        with self._precision():  # as the loss has it: an answer that is as likely as it was has a ratio of one
+            answer = self.learner.policy(prompts).answer
+            for _ in range(self.settings.answers_per_prompt):
+                target = answer.sample(random)
+                columns.append((self.learner.values(target), rows_of(target), answer.log_prob(target).tolist()))
         groups = []
         for place, prompt in enumerate(prompts):
             answers, targets, behaviour = zip(*((a[place], t[place], b[place]) for a, t, b in columns), strict=True)
@@ -217,7 +225,7 @@ class Trainer:
         if not groups or not (self.settings.kl_weight or self.settings.objective == "dpo"):
             return None
         self.learner.eval()
-        with self.average.applied():
+        with self.average.applied(), self._precision():
             return log_probabilities(self.learner.policy([group.prompt for group in groups]), groups, self.device)
 
     def _baseline(self, groups: Sequence[Group]) -> Tensor | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from llm_brain.training.objectives.samples import Samples as Samples
     from llm_brain.training.objectives.supervised import distillation as distillation
     from llm_brain.training.objectives.table import OBJECTIVES as OBJECTIVES
+    from llm_brain.training.objectives.table import measured as measured
     from llm_brain.training.objectives.table import objective as objective
 
 __getattr__, __dir__, __all__ = attach(
@@ -53,6 +54,7 @@ __getattr__, __dir__, __all__ = attach(
         "importance_ratios": "policy",
         "kl_to_reference": "regularisers",
         "leave_one_out_advantages": "advantages",
+        "measured": "table",
         "objective": "table",
         "reinforce": "policy",
         "rloo": "policy",

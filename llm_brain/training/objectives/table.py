@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from torch import Tensor
+
 from llm_brain.errors import ArgumentError
-from llm_brain.training.objectives.best_of import best_of_k
+from llm_brain.training.objectives.advantages import comparable
+from llm_brain.training.objectives.best_of import best_of_k, informative
 from llm_brain.training.objectives.policy import grpo, grpo_without_std, reinforce, rloo
 from llm_brain.training.objectives.preference import dpo
 from llm_brain.training.objectives.samples import Objective
@@ -43,3 +46,22 @@ def objective(name: str) -> Objective:
         message = f"there is no objective {name!r}: use one of {', '.join(sorted(OBJECTIVES))}"
         raise ArgumentError(message)
     return OBJECTIVES[name]
+
+
+def measured(name: str, rewards: Tensor, known: Tensor) -> int:
+    """Count what an objective is the mean over: the measured answers, or the prompts that have a best and a worse one.
+
+    Args:
+        name: Of the objective.
+        rewards: [n, K]; what stands where `known` is false does not matter.
+        known: Which evaluations there are, [n, K].
+
+    Example:
+        >>> import torch
+        >>> rewards, known = torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.ones(2, 2).bool()
+        >>> measured("rloo", rewards, known), measured("dpo", rewards, known)
+        (4, 1)
+    """
+    if name in ("dpo", "best_of_k"):
+        return int(informative(rewards, known).sum())
+    return int((known if name == "reinforce" else comparable(known)).sum())

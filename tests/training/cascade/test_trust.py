@@ -150,6 +150,13 @@ def test_a_brain_that_is_sure_of_no_number_is_not_sure() -> None:
     assert trust.judge(math.inf, torch.zeros(3)).reason == "sure"
 
 
+def test_a_brain_that_is_sure_of_no_number_is_not_sure_where_confidences_are_logarithms() -> None:
+    trust = Trust(0.5, audit=0.0)
+    trust.calibrate([Observation(-100.0 - place, True, torch.tensor([place % 3, place % 2])) for place in range(20)])
+    assert trust.judge(-100.0, torch.zeros(2)).reason == "sure"
+    assert trust.judge(math.nan, torch.zeros(2)).reason == "unsure"
+
+
 def test_too_few_answers_and_arguments_out_of_range_are_refused() -> None:
     with pytest.raises(ArgumentError, match=r"5 held-out answers are too few: .* takes at least 19. Give more, or none"):
         Trust(0.95).calibrate(observations(random.Random(0), 5))

@@ -2,6 +2,8 @@
 
 import json
 import math
+import pickle
+import threading
 from enum import Enum
 from pathlib import Path
 from statistics import median_low
@@ -325,3 +327,28 @@ def test_of_very_many_combinations_as_many_are_drawn_as_are_wanted() -> None:
 def test_nothing_to_combine_is_a_data_error() -> None:
     with pytest.raises(DataError, match="`mood` has no values"):
         combinations({"product": ["kettle"], "mood": []}, 3)
+
+
+def test_a_pair_is_sent_to_another_process_without_its_arguments() -> None:
+    pair = Pair("It works.", True, (0.75, 0.25), "traced", {"message": "It works.", "connection": threading.Lock()})
+    sent = pickle.loads(pickle.dumps(pair))
+    assert sent == pair
+    assert sent.arguments is None
+
+
+@pytest.mark.parametrize(
+    ("pair", "fault"),
+    [
+        (Pair("It works.", True, (0.6, 0.2)), "the probabilities (0.6, 0.2) are not 1 together"),
+        (Pair("It works.", True, (1.0,)), "1 probabilities are given of 2 options"),
+        (Pair("It works.", "yes"), "a value is none of True, False"),
+        (Pair("\ud800", True), "no valid Unicode"),
+    ],
+)
+def test_what_is_wrong_with_the_first_pair_that_is_refused_is_told(pair: Pair, fault: str) -> None:
+    pairs = PairSet(answer_for(bool))
+    pairs.add(pair)
+    pairs.refuse("malformed", because="another")
+    assert pairs.refusals().startswith("2 malformed (the first: ")
+    assert fault in pairs.refusals()
+    assert "another" not in pairs.refusals()

@@ -147,6 +147,45 @@ def test_a_refused_key_leaves_predictions() -> None:
         assert pool.metrics()["budget_spent"] == 1.0
 
 
+def test_an_answer_that_was_asked_for_is_used_however_late_its_score_comes() -> None:
+    gate = threading.Event()
+
+    def slow(_prompt: int, _answer: float) -> float:
+        gate.wait(10)
+        return 1.0
+
+    with FeedbackPool(slow, max_staleness=1, allocation=allocation(budget=2, planned=2)) as pool:
+        pool.submit([group(0.5, 0.6)])
+        assert pool.arrived(version=9) == []
+        pool.submit([group(0.7, 0.8)])  # of which nothing is asked any more
+        assert [arrived.rewards for arrived in pool.arrived(version=10)] == [(0.3, 0.3)]
+        gate.set()
+        pool.wait()
+        assert [arrived.rewards for arrived in pool.arrived(version=11)] == [(1.0, 1.0)]
+        assert pool.counts.stale == 0
+
+
+def test_what_a_refused_key_left_unasked_is_not_charged_to_the_training_that_goes_on(tmp_path: Path) -> None:
+    calls = []
+
+    def refuse(_prompt: int, _answer: float) -> float:
+        calls.append(1)
+        message = "no"
+        raise BackendError(message, kind="auth")
+
+    path = tmp_path / "journal.jsonl"
+    with (
+        Journal(path, "f") as journal,
+        FeedbackPool(refuse, journal=journal, workers=1, allocation=allocation(20, 20)) as pool,
+    ):
+        pool.submit([group(0.5, 0.6, 0.7, 0.8)])
+        pool.wait()
+        assert len(pool.arrived(0)) == 1
+    assert len(calls) == 1
+    with Journal(path, "f") as journal:
+        assert journal.charged == 1
+
+
 def test_what_was_predicted_and_spent_is_remembered_over_processes(tmp_path: Path) -> None:
     gate = threading.Event()
 

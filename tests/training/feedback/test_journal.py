@@ -66,7 +66,7 @@ def test_evaluations_and_draws_come_back_too(path: Path) -> None:
         question = (1, frozenset(['"a"']))
         assert journal.evaluations == {question: {'"a"': 0.1 + 0.2}}
         assert journal.asked == {question: 2}
-        assert (journal.draws(drawn), journal.draws(group(number=6)), journal.drawn) == (draws, None, 1)
+        assert (journal.draws(drawn), journal.draws(group(number=6)), journal.charged) == (draws, None, 1)
         with pytest.raises(CheckpointError, match="other answers"):
             journal.draws(group(answers=("a", "b", "d"), number=5))
 

@@ -15,6 +15,7 @@ from llm_brain.errors import BackendError, CheckpointError, DataError
 from llm_brain.tracing import read_spans, record
 from llm_brain.training.callbacks import Callback
 from llm_brain.training.feedback import FeedbackPool
+from llm_brain.training.loop.losses import log_probabilities
 from llm_brain.training.loop.results import Validation
 from llm_brain.training.loop.train import train
 from llm_brain.training.loop.trainer import Trainer
@@ -308,6 +309,21 @@ def test_a_loss_that_is_not_finite_is_said_and_nothing_is_updated(tmp_path: Path
         train(toy, ALONE, tmp_path)
 
 
+class Steep(Toy):
+    """Has a finite loss, and no finite gradient."""
+
+    def loss(self, examples: Sequence[int]) -> torch.Tensor:
+        return super().loss(examples) + (0.0 * self.scores.bias).sum().sqrt()
+
+
+def test_a_gradient_that_is_not_finite_is_said_and_nothing_is_updated(tmp_path: Path) -> None:
+    toy = Steep()
+    before = toy.weights()
+    with pytest.raises(DataError, match="gradient is no longer a finite number"):
+        train(toy, ALONE, tmp_path)
+    assert torch.equal(toy.weights(), before)
+
+
 def test_nothing_to_learn_from_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="give a pair"):
         train(Toy(examples=0, prompts=0), ALONE, tmp_path)
@@ -342,6 +358,25 @@ def test_bfloat16_learns_as_well(tmp_path: Path) -> None:
     train(toy, settings, tmp_path)
     assert toy.accuracy() > 0.8
     assert all(parameter.dtype == torch.float32 for parameter in toy.parameters())
+
+
+def test_in_bfloat16_an_answer_is_drawn_as_likely_as_the_loss_finds_it() -> None:
+    gate, toy = threading.Event(), Toy(dropout=0.0)
+
+    def slow(_prompt: int, _answer: int) -> float:
+        gate.wait(10)
+        return 1.0
+
+    settings = JUDGED.model_copy(update={"precision": "bfloat16"})
+    with FeedbackPool(slow) as pool:
+        trainer = Trainer(toy, settings, feedback=pool, optimizer=torch.optim.SGD(toy.parameters(), lr=0.0))
+        trainer.train_step(range(8))
+        waiting = pool.waiting()
+        toy.eval()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            now = log_probabilities(toy.policy([group.prompt for group in waiting]), waiting)
+        gate.set()
+    assert now.tolist() == [pytest.approx(group.behaviour, abs=1e-6) for group in waiting]
 
 
 def test_the_trace_tells_of_epochs_steps_validations_and_evaluations(tmp_path: Path) -> None:
