@@ -116,19 +116,20 @@ class Hyperparameters:
         self._lock = threading.RLock()  # a validator may call a tracked function
 
     def __enter__(self) -> Self:
-        stack = ExitStack()
         with self._lock:  # another thread may be adding to them
             texts = dict(self.texts)
-        stack.enter_context(use_texts(texts, on_call=self._note))
-        _entered.set((*_entered.get(), _Entry(self, stack)))
+        _entered.set((*_entered.get(), self._opened(texts)))
         return self
 
     def __exit__(self, *_: object) -> None:
         entered = _entered.get()
         own = [place for place, entry in enumerate(entered) if entry.scope is self]
-        if own:  # there is none where a generator is closed in another context, which has gone its own way
-            _entered.set((*entered[: own[-1]], *entered[own[-1] + 1 :]))
-            entered[own[-1]].stack.close()
+        if not own:  # a generator was closed in another context, which has gone its own way
+            return
+        inner = entered[own[-1] + 1 :]  # there are some where generators are closed in the order in which they began
+        for entry in reversed(entered[own[-1] :]):
+            entry.stack.close()
+        _entered.set((*entered[: own[-1]], *(entry.scope._opened(entry.texts) for entry in inner)))  # noqa: SLF001 - its own class
 
     def __getitem__(self, function: Callable[..., Any]) -> Any:
         """Return the hyperparameters of a tracked function, as a pydantic object whose fields can be set.
@@ -198,6 +199,11 @@ class Hyperparameters:
             raise DataError(message)
         return cls(values)
 
+    def _opened(self, texts: Mapping[str, str]) -> _Entry:
+        stack = ExitStack()
+        stack.enter_context(use_texts(texts, on_call=self._note))
+        return _Entry(self, stack, texts)
+
     def _note(self, spec: FunctionSpec) -> None:
         """Record the texts of a tracked typed function that is being called."""
         if getattr(spec.function, _TRACKED, False) and spec.qualified_name not in self._texts_in_code:
@@ -241,6 +247,7 @@ class Hyperparameters:
 class _Entry(NamedTuple):
     scope: Hyperparameters
     stack: ExitStack
+    texts: Mapping[str, str]
 
 
 _entered: ContextVar[tuple[_Entry, ...]] = ContextVar("llm_brain_hyperparameters", default=())

@@ -24,6 +24,7 @@ from llm_brain.errors import DataError, DefinitionError
 from llm_brain.optimize import LLMOptimizer, StudyBudget
 from llm_brain.optimize.hyperparameters import Hyperparameters, track_hyperparameters
 from llm_brain.strategy import llm_strategy
+from llm_brain.strategy.texts import current_texts
 from tests.optimize.conftest import ScriptedModel
 from tests.strategy.conftest import Scripted
 
@@ -330,20 +331,20 @@ def test_threads_with_different_scopes_stay_apart() -> None:
 
 
 def test_a_scope_may_be_left_in_any_order_and_in_another_context() -> None:
-    def steps(number: int) -> Iterator[int]:
-        with Hyperparameters({"f.a": number, "f.b": 0}):
+    def steps(number: int) -> Iterator[tuple[int, str | None]]:
+        with Hyperparameters({"f.a": number, "f.b": 0, "Triage.route": f"Route it to {number}."}):
             while True:
-                yield f()
+                yield f(), current_texts().get("Triage.route")
 
     first, second = steps(10), steps(20)
-    assert (next(first), next(second)) == (10, 20)
+    assert (next(first), next(second)) == ((10, "Route it to 10."), (20, "Route it to 20."))
     first.close()  # type: ignore[attr-defined]
-    assert next(second) == 20
+    assert next(second) == (20, "Route it to 20.")
     second.close()  # type: ignore[attr-defined]
-    assert f() == 3
+    assert (f(), dict(current_texts())) == (3, {})
 
     elsewhere = steps(30)
-    assert contextvars.copy_context().run(next, elsewhere) == 30
+    assert contextvars.copy_context().run(next, elsewhere) == (30, "Route it to 30.")
     elsewhere.close()  # type: ignore[attr-defined]
     assert f() == 3
 
