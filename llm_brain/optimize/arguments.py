@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from llm_brain.errors import DefinitionError
 from llm_brain.optimize.models import OptimizationStep, TaskRun
 from llm_brain.optimize.study import DEFAULT, PROMOTION
+from llm_brain.strategy.asynchronous import awaits
 
 
 def check_functions(**functions: Callable[..., Any]) -> None:
@@ -29,7 +29,7 @@ def check_functions(**functions: Callable[..., Any]) -> None:
     """
     written = {"task": "lambda run: asyncio.run(task(run))", "score": "lambda case, result: asyncio.run(score(case, result))"}
     for name, function in functions.items():
-        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+        if awaits(function):
             message = f"the {name} is an `async def`, and nobody awaits it: give `{written[name]}`"
             raise DefinitionError(message)
 

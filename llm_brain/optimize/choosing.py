@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from llm_brain.errors import LLMBrainError
 from llm_brain.optimize.effects import reading
 from llm_brain.optimize.plan import MOST_CASES, Plan, as_json
-from llm_brain.optimize.proposers.arbitration import CORE, shares, silenced, turn
+from llm_brain.optimize.proposers.arbitration import CORE, UNASKED, shares, silenced, turn
 from llm_brain.optimize.proposers.contract import History, Proposal, Proposer
 from llm_brain.optimize.proposers.credit import Credit
 from llm_brain.optimize.proposers.veto import is_hopeless, is_repeated
@@ -106,7 +106,8 @@ def _proposed(proposer: Proposer, history: History[Any], seed: int, reasons: lis
         yield from islice(proposer.propose(history, seed=seed), MOST_PROPOSALS)
     except Exception as error:  # noqa: BLE001 - a faulty proposer costs no trial and ends no study
         silence.after(proposer.name, error)
-        reasons.append(f"{type(error).__name__}: {error}"[:LONGEST_REASON])
+        unasked = UNASKED if proposer.name in silence else ""
+        reasons.append(f"{unasked}{type(error).__name__}: {error}"[:LONGEST_REASON])
 
 
 def _checked(

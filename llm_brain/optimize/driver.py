@@ -251,7 +251,7 @@ class Driver:
         others = FINALISTS if budget.trials is None else min(FINALISTS, budget.trials - 1)
         runs = (1 + others) * self.plan.checked_times * len(self.plan.checks) if others else 0
         share = runs / len(first.outcomes)
-        last = Spending(evaluations=runs, tokens=round(first.tokens * share), dollars=first.dollars * share)
+        last = Spending(tokens=round(first.tokens * share), dollars=first.dollars * share)
         shortage = budget.shortage(one, done=1, planned=budget.trials, last=last)
         if shortage is not None:
             warnings.warn(shortage, BudgetWarning, stacklevel=2)

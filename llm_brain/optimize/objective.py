@@ -179,10 +179,8 @@ class Objective(Generic[Parameters, Result]):
                 value = float(score.value)
             except Exception as error:
                 if isinstance(error, LLMBrainError) and not _tells_of_hyperparameters(error):
-                    vars(error)[_SPENT] = (
-                        used.tokens,
-                        dollars + used.dollars,
-                    )  # it travels with the error, also between processes
+                    # It travels with the error, also between processes.
+                    vars(error)[_SPENT] = used.tokens, dollars + used.dollars
                     raise
                 exception = f"{type(error).__name__}: {error}"[:LONGEST_EXCEPTION]
         seconds = round(time.perf_counter() - begun, 6)

@@ -187,7 +187,7 @@ def _number(name: str, field: FieldInfo) -> BaseDistribution | None:
 def _range(kind: type, low: float, high: float, unit: float | None, *, log: bool) -> BaseDistribution:
     real, _, whole = _distributions()
     found: BaseDistribution
-    if unit is not None and not (kind is int and log):
+    if unit is not None:
         # In decimals, as they are written: 3 * 0.1 is 0.3.
         step = Decimal(str(unit))
         first, last = math.ceil(Decimal(str(low)) / step) * step, math.floor(Decimal(str(high)) / step) * step

@@ -112,7 +112,7 @@ class Plan:
             "default": self.space.point(self.space.default),
             "settings": _settings(self.space),
             "cases": [as_json(case) for case in self.cases],
-            "selection": [_hashed(as_json(case)) for case in self.selection],  # no proposer reads them here either
+            "selection": [_hashed(as_json(_in_order(case))) for case in self.selection],  # no proposer reads them here either
             "replicates": self.replicates,
             "confirmations": self.confirmations,
             "parallel": self.parallel,
@@ -170,13 +170,27 @@ def _settings(space: Space[Any]) -> dict[str, str]:
     for name in space.model.model_fields:
         with suppress(ValueError):
             told, again = (
-                space.default.model_dump_json(include={name}, warnings=False, fallback=lambda value: type(value).__qualname__)
+                to_jsonable_python(
+                    _in_order(space.default.model_dump(include={name}, warnings=False)),
+                    fallback=lambda value: type(value).__qualname__,
+                )
                 for _ in range(2)
             )
-            if told == again:
+            if _hashed(told) == _hashed(again):
                 found[name] = _hashed(told)
     return found
 
 
 def _hashed(told: Any) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _in_order(value: Any) -> Any:
+    """Give sets an order: in another process they have another one."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(warnings=False)
+    if isinstance(value, Mapping):
+        return {key: _in_order(inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_order(inside) for inside in value]
+    return sorted(value, key=repr) if isinstance(value, set | frozenset) else value

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -50,6 +51,7 @@ class Proposing:
         self._knows = 0
         self._drawing = 0.0
         self._is_over = False
+        self._ended = Counter(event.get("trial") for event in effects.store.events if event["event"] == "nobody")
 
     def next(
         self, begun: Sequence[Trial[Any]], told: int, history: Callable[[int], History[Any]]
@@ -77,7 +79,8 @@ class Proposing:
                     message = f"trial {number} was proposed knowing {self._knows} trials"
                     raise ValueError(message)
             return (known, history(self._knows)) if self._knows <= told else None
-        self._knows = max(self._knows, number - self._plan.parallel + 1)
+        # Where an earlier run ended, all that were under way then are over: what is asked anew is asked with all that is known.
+        self._knows = max(self._knows, number if self._ended[number] else number - self._plan.parallel + 1)
         while self._knows <= told and not self._is_over:
             shown = history(self._knows)
             found = self._proposed(begun, shown)
@@ -118,8 +121,7 @@ class Proposing:
             drawn = answer()
             self._drawing += time.perf_counter() - began
             return drawn
-        ended = sum(event["event"] == "nobody" and event["trial"] == number for event in self._effects.store.events)
-        about = {"trial": number, "proposer": name, "knows": self._knows, "attempt": attempt, "ended": ended}
+        about = {"trial": number, "proposer": name, "knows": self._knows, "attempt": attempt, "ended": self._ended[number]}
         return self._effects.once("asked", answer, **about)
 
     def _tell_silenced(self, begun: Sequence[Trial[Any]], told: Mapping[str, Any]) -> None:

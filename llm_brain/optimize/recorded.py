@@ -24,7 +24,6 @@ PURPOSES: Final = {
     "check": "comparison in the end",
     "proposed": "proposals",
     "asked": "proposals",
-    "spent": "task",
     "reflected": "reflections",
     "learned": "reflections",
     "forecast": "forecasts",
@@ -183,6 +182,8 @@ def _recorded(name: str, events: Sequence[Event]) -> Recorded:
     for number, outcomes in new.items():
         trials[number].outcomes.extend(sorted(outcomes, key=_unit))
     study.trials = [trials[number] for number in sorted(trials)]
+    for number, score in levelled(recorded.finished, len(begun["cases"])).items():
+        trials[number].score = score
     if recorded.learned:
         study.lessons = recorded.learned[max(recorded.learned)]
     told = verdicts.get(len(recorded.finished))
@@ -212,7 +213,7 @@ def _tell(recorded: Recorded, trials: Mapping[int, Trial[Any]], new: dict[int, l
         (trial.checked if kind == "check" else new.setdefault(trial.number, [])).append(Outcome(**fields))
     elif kind == "finished":
         trial.status, trial.score = event["status"], event["score"]
-        _take_over(recorded, trials, new, ended=trial.number)
+        _take_over(trials, new, ended=trial.number)
         recorded.told_at[trial.number] = (recorded.told_at[trial.number][0], event.get("at"))
     elif told is None:
         return
@@ -224,7 +225,7 @@ def _tell(recorded: Recorded, trials: Mapping[int, Trial[Any]], new: dict[int, l
         recorded.learned[trial.number] = [Lesson.model_construct(**lesson) for lesson in told]
 
 
-def _take_over(recorded: Recorded, trials: Mapping[int, Trial[Any]], new: dict[int, list[Outcome]], *, ended: int) -> None:
+def _take_over(trials: Mapping[int, Trial[Any]], new: dict[int, list[Outcome]], *, ended: int) -> None:
     """Give trials their new outcomes when a trial has ended, as the study does: its own, and those of the best beside it."""
     for number in sorted(new):
         trial = trials[number]
@@ -234,11 +235,6 @@ def _take_over(recorded: Recorded, trials: Mapping[int, Trial[Any]], new: dict[i
         scores = trial.scores
         if number != ended and trial.status == "complete" and len(scores) == len(trial.outcomes):
             trial.score = sum(scores.values()) / len(scores)
-    given = len(recorded.begun["cases"])
-    if len(recorded.study.cases) > given:
-        told = [trial for trial in trials.values() if trial.status != "running"]
-        for number, score in levelled(told, given).items():
-            trials[number].score = score
 
 
 def _unit(outcome: Outcome) -> tuple[int, int]:
@@ -246,11 +242,12 @@ def _unit(outcome: Outcome) -> tuple[int, int]:
 
 
 def _spend(recorded: Recorded, trials: Mapping[int, Trial[Any]], event: Event) -> None:
-    purpose = PURPOSES.get(event["event"])
+    kind: str = event.get("purpose") or event["event"]  # what a run had spent before its error counts as the run does
+    purpose = PURPOSES.get(kind)
     if purpose is None:
         return
     recorded.by_purpose[purpose].add(event)
-    if event["event"] == "asked":
+    if kind == "asked":
         recorded.by_proposer[event["proposer"]].add(event)
-    elif event["event"] in ("outcome", "proposed", "spent") and event["trial"] in trials:
+    elif kind in ("outcome", "proposed") and event["trial"] in trials:
         recorded.by_proposer[trials[event["trial"]].proposer].add(event)

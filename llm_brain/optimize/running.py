@@ -116,7 +116,7 @@ class Running:
             except LLMBrainError as error:
                 tokens, dollars = spent_before(error)
                 if tokens or dollars:
-                    self._effects.write("spent", **need._asdict(), tokens=tokens, dollars=dollars)
+                    self._effects.write("spent", purpose=purpose, **need._asdict(), tokens=tokens, dollars=dollars)
                 raise
             self._effects.write(purpose, trial=need.trial, **outcome.as_json())
             self._found[purpose][need] = outcome

@@ -16,6 +16,17 @@ from llm_brain.strategy.mapping import answer_all, kept, shown_progress
 from llm_brain.strategy.signature import FunctionSpec
 
 
+def awaits(function: Callable[..., Any]) -> bool:
+    """Tell whether a function, or an object that is called as one, has to be awaited.
+
+    Example:
+        >>> async def double(number): ...
+        >>> awaits(double), awaits(len)
+        (True, False)
+    """
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
 class AsyncTypedFunction(Typed[P, R]):
     """As `TypedFunction`, with every method awaited. Whoever can only block is waited for in a thread.
 

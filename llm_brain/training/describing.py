@@ -9,10 +9,12 @@ truth values: a number or a list that nobody declared may be a tally. What the c
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from types import CodeType, FunctionType
 from typing import Any, Final
 
@@ -47,20 +49,34 @@ def described(method: Callable[..., Any] | None) -> Any:
         told = [spec.line, spec.persona, spec.instruction, repr(spec.sampling), json_text(state_of(method))]
         return [*told, _digest([repr(example) for example in spec.examples]), method.implementation.name]
     method = inspect.unwrap(method, stop=lambda inner: hasattr(inner, "__self__"))
+    if isinstance(method, functools.partial):
+        return [*described(method.func), _digest(_plain((*method.args, *method.keywords.values())))]
     owner = getattr(method, "__self__", method)
     where = type(owner) if not isinstance(owner, FunctionType) else owner
     return [where.__module__, where.__qualname__, _digest(_codes(method, owner)), *_fields(owner)]
 
 
 def _codes(method: Any, owner: object) -> list[Any]:
-    functions = [method] + [
-        function
-        for kind in type(owner).__mro__
-        for name, function in sorted(vars(kind).items())
-        if isinstance(function, FunctionType) and name != WRITER
+    members = [
+        value for kind in type(owner).__mro__ for name, value in sorted(vars(kind).items(), key=itemgetter(0)) if name != WRITER
     ]
-    found = [getattr(inspect.unwrap(function), "__code__", None) for function in functions]
-    return [_said(code) for code in found if code is not None]
+    functions = [inspect.unwrap(_function(member)) for member in (method, *members)]
+    return [
+        [_said(one.__code__), _plain((*(one.__defaults__ or ()), *(one.__kwdefaults__ or {}).values()))]
+        for one in functions
+        if isinstance(getattr(one, "__code__", None), CodeType)
+    ]
+
+
+def _function(member: Any) -> Any:
+    """Find the function in a static or class method, a property, a cached property."""
+    for name in ("__func__", "fget", "func"):
+        member = getattr(member, name, None) or member
+    return member
+
+
+def _plain(values: Iterable[Any]) -> list[str]:
+    return [repr(value) for value in values if isinstance(value, str | bytes | int | float | None)]
 
 
 def _said(code: CodeType) -> list[Any]:

@@ -66,7 +66,8 @@ class Judging:
         self.is_judged = is_judged
         self._order = subject.teaching.rank
         self.rank = None if self._order is None else self._rank
-        asked = hashlib.sha256(json.dumps(subject.teaching.describe()).encode()).hexdigest()
+        self._teacher = subject.teaching.describe() if is_judged else None
+        asked = hashlib.sha256(json.dumps(self._teacher).encode()).hexdigest()
         self._remembered = Remembered(folder / f"scores-{asked[:12]}.jsonl")
 
     def check(self) -> None:
@@ -108,7 +109,7 @@ class Judging:
     def describe(self) -> dict[str, Any]:
         """Say in JSON who evaluates, and what validates: a training goes on only where both are the same."""
         validated = [[pair.text, json_text(pair.answer)] for pair in self._validated]
-        return {"validated": validated, "teacher": self._subject.teaching.describe() if self.is_judged else None}
+        return {"validated": validated, "teacher": self._teacher}
 
     def _scores(self, given: Sequence[Any]) -> list[float]:
         """Have answers scored, those that were not scored before; what failed is left out."""

@@ -13,13 +13,12 @@ one, through the function's own model: an answer of a closed set is as good as t
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
 from llm_brain.errors import ArgumentError, DefinitionError, LLMBrainError
-from llm_brain.strategy.asynchronous import AsyncTypedFunction
+from llm_brain.strategy.asynchronous import AsyncTypedFunction, awaits
 from llm_brain.strategy.function import TypedFunction
 from llm_brain.training.calls import answer_text, call_of, call_text, state_line, state_of
 from llm_brain.training.describing import described
@@ -210,14 +209,10 @@ def _method(teacher: object | None, name: str) -> Any:
     method: Any = getattr(teacher, name, None)
     if method is None or getattr(method, "__func__", None) is vars(Teacher).get(name, ...):
         return None
-    if isinstance(method, AsyncTypedFunction) or not callable(method) or _awaits(method):
+    if isinstance(method, AsyncTypedFunction) or not callable(method) or awaits(method):
         message = f"`{name}` of the teacher is called from several threads, which do not await: declare it with `def`"
         raise DefinitionError(message)
     return method if isinstance(method, TypedFunction) else forgiving(method)
-
-
-def _awaits(method: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(method) or inspect.iscoroutinefunction(type(method).__call__)
 
 
 def _is_standard(method: Any) -> bool:

@@ -436,6 +436,24 @@ def test_what_a_run_has_spent_before_an_error_ends_the_study_counts(build: Build
     assert (recorded.by_purpose["task"].dollars, recorded.by_purpose["task"].times) == (15.0, 1)
 
 
+def test_what_a_run_of_the_comparison_spent_before_its_error_is_told_as_the_comparisons(build: Build, tmp_path: Path) -> None:
+    asked = Counter[str]()
+
+    def task(run: Run[str, Knobs]) -> float:
+        note_usage(Usage(100, 10), 5.0)
+        asked["times"] += 1
+        if asked["times"] == 4:
+            raise BackendError("busy", kind="server")
+        return run.hyperparameters.rate
+
+    with pytest.raises(BackendError):
+        build(task=task, model=None, confirmations=2).run(StudyBudget(trials=3))
+    told = read_recorded(tmp_path / "study.jsonl")
+    assert told.by_purpose["task"].dollars == 15.0
+    assert told.by_purpose["comparison in the end"].dollars == 5.0
+    assert sum(spent.dollars for spent in told.by_proposer.values()) == 15.0
+
+
 def test_a_full_disk_ends_the_study_and_it_goes_on_when_there_is_room(build: Build, tmp_path: Path) -> None:
     whole = build(model=None, journal=tmp_path / "whole.jsonl").run(StudyBudget(trials=5))
     room = [7]

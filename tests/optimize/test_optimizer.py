@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -412,6 +415,39 @@ def test_another_selection_of_as_many_cases_is_another_study(build: Build) -> No
     assert len(build(model=None, selection=["old 1", "old 2"]).run(trials(3)).trials) == 3
     with pytest.raises(DataError, match="selection differs"):
         build(model=None, selection=["new 1", "new 2"]).run(trials(3))
+
+
+SETS = """
+import sys
+from pathlib import Path
+from pydantic import BaseModel, Field
+from llm_brain.optimize import LLMOptimizer, StudyBudget
+
+WORDS = frozenset({"alpha", "beta", "gamma", "delta", "epsilon"})
+
+class Knobs(BaseModel):
+    rate: float = Field(0.5, ge=0, le=1)
+    stop: frozenset[str] = Field(WORDS, frozen=True)
+    inside: dict[str, set[str]] = Field({"words": set(WORDS)}, frozen=True)
+
+study = LLMOptimizer(
+    lambda run: run.hyperparameters.rate, score=lambda _, rate: rate, hyperparameters=Knobs, task_parameters="a hill",
+    result=float, model=None, selection=[WORDS, {"a": WORDS}], journal=Path(sys.argv[1]),
+).run(StudyBudget(trials=int(sys.argv[2])))
+print(len(study.trials))
+"""
+
+
+def test_sets_have_the_same_order_in_another_process(tmp_path: Path) -> None:
+    for count in (1, 2, 3):
+        told = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", SETS, str(tmp_path / "study.jsonl"), str(count)],
+            env={**os.environ, "PYTHONHASHSEED": str(count)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert told.stdout == f"{count}\n"
 
 
 def test_fields_that_are_not_tuned_may_be_keys_and_objects_and_new_each_time(build: Build, tmp_path: Path) -> None:

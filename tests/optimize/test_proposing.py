@@ -133,6 +133,41 @@ def test_a_model_that_says_it_will_never_answer_is_asked_no_more_and_that_is_sai
     assert mended.times("suggest_next_optimization_step") == 1
 
 
+def test_whose_key_is_refused_is_asked_once_in_every_run_however_many_there_were(build: Build) -> None:
+    for run in range(1, 7):
+        model = ScriptedModel([BackendError("401", kind="auth")])
+        with pytest.warns(SilenceWarning, match="401"):
+            build(model=model).run(StudyBudget(trials=2 * run))
+        assert model.times("suggest_next_optimization_step") == 1
+    mended = ScriptedModel()
+    build(model=mended).run(StudyBudget(trials=14))
+    assert mended.times("suggest_next_optimization_step") > 0
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_a_study_that_nobody_goes_on_with_asks_once_more_in_each_run_and_shows_all_trials(parallel: int, build: Build) -> None:
+    seen: list[int] = []
+
+    class Few:
+        name = "few"
+
+        def propose(self, history: Any, *, seed: int) -> list[Proposal]:
+            del seed
+            seen.append(len(history.trials))
+            return [Proposal({"prompt": "A" * count}) for count in (1, 2, 3)]
+
+    def run() -> None:
+        with pytest.warns(ProposalWarning, match="after 4 trials, as nobody"):
+            texts(build, proposers=[Few()], parallel=parallel).run(StudyBudget(trials=9))
+
+    run()
+    for _ in range(2):
+        seen.clear()
+        run()
+        assert set(seen) == {4}
+        assert len(seen) <= 4, "once for each attempt at a proposal"
+
+
 def test_whoever_is_asked_no_more_after_several_failures_is_named(build: Build) -> None:
     with pytest.warns(SilenceWarning) as heard:
         build(model=ScriptedModel()).run(StudyBudget(trials=9))

@@ -51,6 +51,38 @@ class Strictest(Judge):
     least = "love it so"
 
 
+class Half(Judge):
+    @staticmethod
+    def worth() -> float:
+        return 0.25
+
+
+class More(Judge):
+    @staticmethod
+    def worth() -> float:
+        return 0.75
+
+
+class Known(Judge):
+    @property
+    def word(self) -> str:
+        return "love"
+
+
+class Unknown(Judge):
+    @property
+    def word(self) -> str:
+        return "like"
+
+
+def judged(message: str, mood: str, weight: float = 0.5) -> float:
+    return weight * float((mood == "happy") == ("love" in message))
+
+
+def judged_otherwise(message: str, mood: str, weight: float = 0.75) -> float:
+    return weight * float((mood == "happy") == ("love" in message))
+
+
 @dataclass
 class Weighing:
     weight: float
@@ -78,6 +110,13 @@ def test_the_same_judge_is_the_same_though_it_was_asked_meanwhile() -> None:
         (Judge(), Kinder()),
         (Stricter(), Strictest()),
         (Weighing(0.5), Weighing(1.0)),
+        (Half(), More()),
+        (Known(), Unknown()),
+        (SimpleNamespace(evaluate_output=judged), SimpleNamespace(evaluate_output=judged_otherwise)),
+        (
+            SimpleNamespace(evaluate_output=functools.partial(judged, weight=0.1)),
+            SimpleNamespace(evaluate_output=functools.partial(judged, weight=0.9)),
+        ),
         (SimpleNamespace(evaluate_output=lambda _, mood: mood == "happy"), SimpleNamespace(evaluate_output=lambda _, mood: mood)),
         (Judge(), SimpleNamespace(evaluate_output=Judge().evaluate_output, score_validation=Judge().evaluate_output)),
     ],

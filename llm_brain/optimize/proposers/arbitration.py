@@ -27,6 +27,8 @@ LATEST: Final = 6
 """How many trials of each count, the last ones: the core draws at random in the beginning, and learns."""
 REFUSALS: Final = 3
 """After as many refusals in a row a proposer is asked no more."""
+UNASKED: Final = "cannot be asked: "
+"""What the reason begins with where nobody could have answered, after a refused key say: that is no refusal of a proposal."""
 CORE: Final = "core"
 
 
@@ -104,7 +106,8 @@ def silenced(begun: Sequence[Trial[Any]], names: Sequence[str]) -> list[str]:
     for name in names:
         streak = 0
         for trial in begun:
-            refused = any(line.startswith(f"{name}: ") for line in trial.refused)
+            told = [line.removeprefix(f"{name}: ") for line in trial.refused if line.startswith(f"{name}: ")]
+            refused = any(not reason.startswith(UNASKED) for reason in told)
             streak = 0 if trial.proposer == name else streak + refused
         if streak >= REFUSALS:
             found.append(name)
