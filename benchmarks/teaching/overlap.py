@@ -84,10 +84,16 @@ class Evaluator(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    """Takes as many connections at once as there are evaluations in flight; the base class lets five wait."""
+
+    daemon_threads = True
+    request_queue_size = 4 * IN_FLIGHT
+
+
 def serve(told: Connection) -> None:
     """Serve until the process is ended."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Evaluator)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Evaluator)
     told.send(server.server_address[1])
     server.serve_forever()
 
@@ -177,11 +183,13 @@ def run(rounds: int, seconds: float, warm_up: float = WARM_UP) -> list[dict[str,
             for way, found in told.items():
                 found.append(measure(way, port, seconds, warm_up))
     alone, alone_cpu = ([one[name] for one in told["alone"]] for name in ("steps_a_second", "cpu_ms"))
+    shares = {way: [one["steps_a_second"] / base for one, base in zip(found, alone, strict=True)] for way, found in told.items()}
     return [
         {
             "name": way,
             "title": WAYS[way],
-            "of_alone": rounded(statistics.median(one["steps_a_second"] / base for one, base in zip(found, alone, strict=True))),
+            "of_alone": rounded(statistics.median(shares[way])),
+            "of_alone_range": [rounded(min(shares[way])), rounded(max(shares[way]))],
             "of_alone_by_cpu": rounded(
                 statistics.median(base / one["cpu_ms"] for one, base in zip(found, alone_cpu, strict=True))
             ),

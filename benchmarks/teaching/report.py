@@ -249,7 +249,7 @@ def overlap() -> str:
         (
             row["title"],
             f"{row['steps_a_second']:.3g}",
-            f"{row['of_alone']:.1%}",
+            f"{row['of_alone']:.1%} ({row['of_alone_range'][0]:.1%} to {row['of_alone_range'][1]:.1%})",
             f"{row['of_alone_by_cpu']:.1%}",
             f"{row['evaluations_a_second']:.3g}",
             f"{row['drawn']:.0%} of the steps",
