@@ -46,4 +46,4 @@ def units(problems: Iterable[str], rows: Iterable[str], seeds: int, trials: int,
 
 def settings(row: str) -> dict[str, Any]:
     """Tell what a row's runs depend on beside their units: a kept run is used again only where this is the same."""
-    return {"problems": 2, **({"engine": 2} if ROWS[row].kind == "ours" else {})}
+    return {"problems": 2, **({"engine": 1} if ROWS[row].kind == "ours" else {})}

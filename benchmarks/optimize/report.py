@@ -78,7 +78,7 @@ def write(reported: Sequence[Run], developed: Sequence[Run]) -> None:
     confirming = [run for run in reported if run["seed"] >= CONFIRMING]
     told = {
         "problems": problems([*reported, *developed]),
-        "results": results(choosing, REFERENCE, known),
+        "results": results(choosing, REFERENCE, known, ROWS),
         "confirmation": results(confirming, REFERENCE, known),
         "development": results(developed, REFERENCE, Known(developed)),
         "claims": claims(choosing, confirming, known),
@@ -90,14 +90,17 @@ def write(reported: Sequence[Run], developed: Sequence[Run]) -> None:
         print(f"wrote {path.relative_to(reports.ROOT)}")
 
 
-def results(runs: Sequence[Run], beside: str, known: Known) -> str:
-    """Give the table of all rows, and say which seeds there are."""
+def results(runs: Sequence[Run], beside: str, known: Known, asked: Iterable[str] = ()) -> str:
+    """Give the table of all rows, and say which seeds there are, and which of the rows that were asked for are missing."""
     if not runs:
         return "Not run yet."
     seeds = sorted({run["seed"] for run in runs})
     lead = f"Seeds {seeds[0]} to {seeds[-1]}"
     if len(seeds) < SEEDS:
         lead += f": {len(seeds)} of the {SEEDS} that are planned. What a row lacks it has not been run on yet"
+    missing = [row.title for row in ROWS.values() if row.name in asked and not any(run["row"] == row.name for run in runs)]
+    if missing:
+        lead += f". Not run yet: {'; '.join(missing)}"
     table = reports.page_table([head.format(ROWS[beside].title) for head in HEADS], rows(runs, beside, known))
     return f"{lead}.\n\n{table}"
 
