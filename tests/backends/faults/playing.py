@@ -28,7 +28,7 @@ Mode: TypeAlias = Literal["json", "streamed"]
 KEY: Final = "Zq7-Kd0_pW9xLm4T"
 HELLO: Final = Request((Message("user", "Hello?"),))
 RETRIES: Final = 2
-DEADLINE: Final = 2.0
+DEADLINE: Final = 10.0
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 USAGE: Final = Usage(*USED)
 
