@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -112,7 +112,7 @@ class Plan:
             "default": self.space.point(self.space.default),
             "settings": _settings(self.space),
             "cases": [as_json(case) for case in self.cases],
-            "selection": [_hashed(as_json(_in_order(case))) for case in self.selection],  # no proposer reads them here either
+            "selection": [_hashed(as_json(case)) for case in self.selection],  # no proposer reads them here either
             "replicates": self.replicates,
             "confirmations": self.confirmations,
             "parallel": self.parallel,
@@ -124,18 +124,17 @@ class Plan:
 
 
 def as_json(value: Any) -> Any:
-    """Tell a value as JSON.
+    """Tell a value as JSON, the same in every process.
 
     Raises:
         ValueError: It has no such form.
 
     Example:
-        >>> as_json({"at": (1, 2)})
-        {'at': [1, 2]}
+        >>> as_json({"at": (1, 2), "tags": {"b", "a"}})
+        {'at': [1, 2], 'tags': ['a', 'b']}
     """
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", warnings=False)
-    return to_jsonable_python(value)
+    told = value.model_dump(mode="json", warnings=False) if isinstance(value, BaseModel) else to_jsonable_python(value)
+    return _in_order(told, value)
 
 
 def parameters_of(task_parameters: Any) -> Sequence[Any]:
@@ -169,15 +168,13 @@ def _settings(space: Space[Any]) -> dict[str, str]:
     found = {}
     for name in space.model.model_fields:
         with suppress(ValueError):
+            values = [space.default.model_dump(include={name}, warnings=False) for _ in range(2)]
             told, again = (
-                to_jsonable_python(
-                    _in_order(space.default.model_dump(include={name}, warnings=False)),
-                    fallback=lambda value: type(value).__qualname__,
-                )
-                for _ in range(2)
+                _hashed(_in_order(to_jsonable_python(value, fallback=lambda inside: type(inside).__qualname__), value))
+                for value in values
             )
-            if _hashed(told) == _hashed(again):
-                found[name] = _hashed(told)
+            if told == again:
+                found[name] = told
     return found
 
 
@@ -185,12 +182,16 @@ def _hashed(told: Any) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _in_order(value: Any) -> Any:
-    """Give sets an order: in another process they have another one."""
+def _in_order(told: Any, value: Any) -> Any:
+    """Give what was a set, and is told as a list, an order: in another process it has another one."""
     if isinstance(value, BaseModel):
         value = value.model_dump(warnings=False)
-    if isinstance(value, Mapping):
-        return {key: _in_order(inside) for key, inside in value.items()}
-    if isinstance(value, list | tuple):
-        return [_in_order(inside) for inside in value]
-    return sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = {one.name: getattr(value, one.name) for one in fields(value)}
+    if not isinstance(value, Collection) or not isinstance(told, dict | list) or len(value) != len(told):
+        return told  # it is told in a way of its own
+    if isinstance(told, dict):
+        inside = value.values() if isinstance(value, Mapping) else value
+        return {name: _in_order(one, of) for (name, one), of in zip(told.items(), inside, strict=True)}
+    found = [_in_order(one, of) for one, of in zip(told, value, strict=True)]
+    return sorted(found, key=json.dumps) if isinstance(value, set | frozenset) else found

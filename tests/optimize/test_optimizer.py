@@ -419,11 +419,19 @@ def test_another_selection_of_as_many_cases_is_another_study(build: Build) -> No
 
 SETS = """
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from pydantic import BaseModel, Field
 from llm_brain.optimize import LLMOptimizer, StudyBudget
 
 WORDS = frozenset({"alpha", "beta", "gamma", "delta", "epsilon"})
+
+class Tagged(BaseModel):
+    tags: set[str] = set(WORDS)
+
+@dataclass
+class Grouped:
+    groups: set[frozenset[str]]
 
 class Knobs(BaseModel):
     rate: float = Field(0.5, ge=0, le=1)
@@ -431,7 +439,8 @@ class Knobs(BaseModel):
     inside: dict[str, set[str]] = Field({"words": set(WORDS)}, frozen=True)
 
 study = LLMOptimizer(
-    lambda run: run.hyperparameters.rate, score=lambda _, rate: rate, hyperparameters=Knobs, task_parameters="a hill",
+    lambda run: run.hyperparameters.rate, score=lambda _, rate: rate, hyperparameters=Knobs,
+    task_parameters=[{"a": WORDS}, [Tagged()], Grouped({WORDS, frozenset({"zeta", "eta", "theta"})})],
     result=float, model=None, selection=[WORDS, {"a": WORDS}], journal=Path(sys.argv[1]),
 ).run(StudyBudget(trials=int(sys.argv[2])))
 print(len(study.trials))
