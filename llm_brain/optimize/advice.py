@@ -128,7 +128,9 @@ class Advisor:
                 "exception": outcome.exception,
                 "score": outcome.score,
                 "score_feedback": outcome.feedback,
-            }
+            },
+            by_alias=True,
+            by_name=True,  # as the journal has a result, whatever else its fields may be called
         )
         return run
 

@@ -357,6 +357,20 @@ def test_a_model_is_shown_cases_of_several_types(cases: list[Any], build: Build)
     assert list(study.cases) == cases
 
 
+class Graded(BaseModel):
+    grade: float = Field(alias="finalGrade")
+
+
+def test_a_model_is_shown_results_whose_fields_have_other_names(build: Build) -> None:
+    model = ScriptedModel([suggest(Knobs(rate=0.3))])
+    build(
+        task=lambda run: Graded(finalGrade=hill(run)), score=lambda _, told: told.grade, result=Graded, model=model
+    ).run(trials(2))  # fmt: skip
+    assert model.times("reflect_on_task_run") == 2
+    [shown] = [asked.task_infos[0].run.return_value for name, asked in model.asked if name.startswith("suggest")]
+    assert isinstance(shown, Graded)
+
+
 def test_a_case_by_itself_and_an_iterator_of_cases_are_taken_for_what_they_are(build: Build) -> None:
     study = build(task_parameters=map(str, range(3)), selection="other").run(trials(2))
     assert list(study.cases) == ["0", "1", "2"]
