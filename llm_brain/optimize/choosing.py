@@ -124,6 +124,8 @@ def _checked(
         values = space.values(space.point(told) if isinstance(told, BaseModel) else told)
         point = space.point(values)
         cases = [as_json(plan.case_type.validate_python(case)) for case in proposal.task_parameters]
+        for case in cases:
+            plan.case(case)  # the study reads it so
         known = {trial.number for trial in history.trials}
         parents = [int(parent) for parent in proposal.parents if parent in known]
         gate = [case for case in dict.fromkeys(proposal.gate) if case in range(len(history.cases))]

@@ -130,7 +130,7 @@ class Driver:
         told, history = found
         with reading():
             trial = self._trial(number, told)
-            self._cases.extend(self.plan.case_type.validate_python(case) for case in told.get("cases", ()))
+            self._cases.extend(self.plan.case(case) for case in told.get("cases", ()))
         here = span("trial", {KIND: TRIAL_KIND, TRIAL: number, PROPOSER: trial.proposer})
         here.begin()
         here.content(HYPERPARAMETERS, trial.hyperparameters)

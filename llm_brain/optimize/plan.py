@@ -82,6 +82,14 @@ class Plan:
         """The type of the cases, for those that are proposed."""
         return TypeAdapter(type_of(self.cases))
 
+    def case(self, told: Any) -> Any:
+        """Read a case that was proposed, as JSON has it: by the names of its fields, whatever else they may be called.
+
+        Raises:
+            ValidationError: It is none of the study's type, or nothing that JSON holds all of.
+        """
+        return self.case_type.validate_python(told, by_alias=True, by_name=True)
+
     @property
     def checks(self) -> Sequence[Any]:
         """What the finalists are run on."""

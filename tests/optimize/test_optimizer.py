@@ -371,6 +371,31 @@ def test_a_model_is_shown_results_whose_fields_have_other_names(build: Build) ->
     assert isinstance(shown, Graded)
 
 
+class Question(BaseModel):
+    text: str = Field(alias="questionText")
+
+
+class Key(BaseModel):
+    text: str
+    key: str = Field(exclude=True)
+
+
+def test_a_case_whose_fields_have_other_names_may_be_proposed_and_one_that_json_does_not_hold_costs_no_trial(
+    build: Build, tmp_path: Path
+) -> None:
+    def study(known: Any, new: Any, journal: str) -> Study[Any]:
+        propose = Scripted([Proposal({"rate": 0.3}, task_parameters=(new,))])
+        given: dict[str, Any] = {"task": lambda _: 1.0, "task_parameters": [known], "model": None, "proposers": [propose]}
+        build(**given, journal=tmp_path / journal).run(trials(2))
+        return build(**given, journal=tmp_path / journal).run(trials(3))
+
+    renamed = [Question(questionText="old"), Question(questionText="new")]
+    assert list(study(*renamed, "renamed.jsonl").cases) == renamed
+    kept_out = study(Key(text="old", key="a"), Key(text="new", key="b"), "kept out.jsonl")
+    assert len(kept_out.trials) == 3
+    assert "scripted: not valid: `key`" in kept_out.trials[1].refused[0]
+
+
 def test_a_case_by_itself_and_an_iterator_of_cases_are_taken_for_what_they_are(build: Build) -> None:
     study = build(task_parameters=map(str, range(3)), selection="other").run(trials(2))
     assert list(study.cases) == ["0", "1", "2"]
