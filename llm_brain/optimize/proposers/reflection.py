@@ -66,7 +66,7 @@ class ReflectionProposer:
         gate: On how many cases that were not shown a new text is run first: fewer save runs, and need more replies. None: on
             those that were shown, which needs the fewest replies.
         perfect: The highest score that there is, if it is known: a trial that has it on all cases is left as it is.
-        most: How many characters a new text may have, where its field does not say less.
+        most: How many characters a new text may have, where its field does not say less; always as many as the one before it.
         name: What the proposer is called in the study.
 
     Example:
@@ -121,10 +121,11 @@ class ReflectionProposer:
             shown = _shown_cases(parent, history, self._cases, random)
             turn = len(pool.ancestors(parent.number)) + len(pool.children(parent.number, self.name)) + attempt
             name = list(texts)[turn % len(texts)]
-            better = self._functions.improve_text(_review(history, parent, name, shown, self._most))
+            most = max(len(texts[name]), min(self._most, longest(history.space, name, self._most)))
+            better = self._functions.improve_text(_review(history, parent, name, shown, most))
             text = better.text.strip()
             try:
-                check_text(history.space, name, text)
+                check_text(history.space, name, text, most)
             except DataError as error:
                 refusal = error
                 continue
@@ -179,7 +180,7 @@ def _by_case(trial: Trial[Any]) -> dict[int, float]:
 def _review(history: History[Any], parent: Trial[Any], name: str, cases: Sequence[int], most: int) -> TextReview[Any]:
     # The worst of a case's runs says most about what to change.
     runs = {case: min(outcomes, key=_worth) for case, outcomes in _outcomes(parent, cases).items()}
-    kind: type[TextReview[Any]] = _review_type(max(len(parent.point[name]), min(most, longest(history.space, name))))
+    kind: type[TextReview[Any]] = _review_type(most)
     return kind(
         name=name,
         text=parent.point[name],

@@ -51,8 +51,8 @@ def default_text(space: Space[Any], name: str) -> str:
     return str(inside)
 
 
-def longest(space: Space[Any], name: str) -> int:
-    """Return how many characters a text may have.
+def longest(space: Space[Any], name: str, most: int = LONGEST) -> int:
+    """Return how many characters a text may have: what its field says, or else `most`, and never fewer than the default has.
 
     Example:
         >>> from pydantic import Field
@@ -63,11 +63,18 @@ def longest(space: Space[Any], name: str) -> int:
         80
     """
     limits = [getattr(part, "max_length", None) for part in _field(space, name).metadata]
-    return min([limit for limit in limits if limit is not None], default=LONGEST)
+    known = [limit for limit in limits if limit is not None]
+    return min(known) if known else max(most, len(default_text(space, name)))
 
 
-def check_text(space: Space[Any], name: str, text: str) -> None:
+def check_text(space: Space[Any], name: str, text: str, most: int | None = None) -> None:
     """Refuse a text that is empty or too long, or has lost a placeholder.
+
+    Args:
+        space: What can be tuned.
+        name: What the text is called.
+        text: The new text.
+        most: How many characters it may have; None: see `longest`.
 
     Raises:
         DataError: It is; with the reason.
@@ -80,11 +87,12 @@ def check_text(space: Space[Any], name: str, text: str) -> None:
         Traceback (most recent call last):
         llm_brain.errors.DataError: the new text of `prompt` has lost {message}
     """
+    most = longest(space, name) if most is None else most
     lost = [part for part in placeholders(default_text(space, name)) if part not in text]
     if not text.strip():
         reason = "is empty"
-    elif len(text) > longest(space, name):
-        reason = f"has {len(text)} characters, and may have {longest(space, name)}"
+    elif len(text) > most:
+        reason = f"has {len(text)} characters, and may have {most}"
     elif lost:
         reason = f"has lost {', '.join(lost)}"
     else:

@@ -133,6 +133,25 @@ def test_of_a_case_with_several_runs_one_that_failed_says_most() -> None:
     assert [run.made for run in writer.reviews[0].runs] == ["ValueError: no JSON"]
 
 
+@pytest.mark.parametrize(
+    ("before", "most", "length", "is_taken"),
+    [(10, 8000, 5000, True), (5000, 4000, 4900, True), (5000, 4000, 5001, False), (10, 100, 101, False)],
+)
+def test_a_text_may_be_as_long_as_was_said_and_as_the_one_before_it(before: int, most: int, length: int, is_taken: bool) -> None:
+    class Long(BaseModel):
+        prompt: str = "x" * before
+
+    point = Long().model_dump()
+    default = Trial(0, "default", Long(), point, status="complete", score=0.0, outcomes=[Outcome(0, 0, 0.0)])
+    proposer = ReflectionProposer(Writer("y" * length), most=most)
+    past = History(Space(Long), [default], cases=["a"])
+    if is_taken:
+        assert len(next(iter(proposer.propose(past, seed=0))).hyperparameters["prompt"]) == length  # type: ignore[index]
+    else:
+        with pytest.raises(DataError, match=f"may have {max(before, most)}"):
+            proposer.propose(past, seed=0)
+
+
 @pytest.mark.parametrize("failure_score", [None, 0.0, -2.0])
 def test_a_prompt_that_fails_everywhere_is_mended(failure_score: float | None, tmp_path: Path) -> None:
     class Prompt(BaseModel):
