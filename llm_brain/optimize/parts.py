@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -57,7 +58,11 @@ class Part:
         drawn: Any = self.distribution
         if drawn is None:
             return str(value)
-        return _same(value, self.options, drawn.choices) if self.options else type(drawn.low)(value)
+        if not self.options:
+            return type(drawn.low)(value)
+        # A model with `use_enum_values` holds the value of a member.
+        held = [one.value if isinstance(one, Enum) and not isinstance(value, Enum) else one for one in self.options]
+        return _same(value, held, drawn.choices)
 
     def read(self, told: Any) -> Any:
         """Give the value of the field that a point tells; what is told otherwise is left for the model to refuse."""

@@ -260,6 +260,18 @@ def test_strict_models_and_those_with_aliases_and_computed_fields_can_be_tuned()
     assert space.point(made) == told
 
 
+def test_models_that_hold_the_values_of_enum_members_can_be_tuned() -> None:
+    class Held(BaseModel):
+        model_config = ConfigDict(use_enum_values=True)
+        shape: Shape = Shape.ROUND
+        corner: Corner | None = Corner.NEAR
+
+    space = Space(Held)
+    assert space.point(space.default) == {"shape": "round", "corner": "NEAR"}
+    for told in ({"shape": "square", "corner": "FAR"}, {"shape": "round", "corner": None}):
+        assert space.point(space.values(told)) == told
+
+
 class Vine(BaseModel):
     kind: Literal["vine", "creeper"] = "vine"
     depth: int = Field(2, ge=1, le=9)
