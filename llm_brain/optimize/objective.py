@@ -21,6 +21,8 @@ from llm_brain.optimize.hyperparameters import Hyperparameters
 from llm_brain.optimize.space import Space
 
 LONGEST_EXCEPTION: Final = 500
+LARGEST_SCORE: Final = 1e300
+"""Sums and differences of what is larger may be no numbers any more."""
 ABOUT_A_REPLY: Final = frozenset({"validation", "length", "empty", "refusal", "content_filter", "too_large"})
 """The kinds of a model's failures that another prompt may mend."""
 
@@ -173,10 +175,11 @@ class Objective(Generic[Parameters, Result]):
                 score = told if isinstance(told, Score) else Score(float(told))
                 feedback, dollars = str(score.feedback), _dollars(score)
                 kept = self._adapter.dump_python(self._adapter.validate_python(result), mode="json")
-                if not math.isfinite(score.value):
-                    message = f"the score is {score.value}, and no finite number"
+                number = float(score.value)
+                if not abs(number) <= LARGEST_SCORE:  # nor is NaN
+                    message = f"the score is {number}, and no finite number up to {LARGEST_SCORE:g}"
                     raise ValueError(message)  # noqa: TRY301 - as any other failure of the task
-                value = float(score.value)
+                value = number
             except Exception as error:
                 if isinstance(error, LLMBrainError) and not _tells_of_hyperparameters(error):
                     # It travels with the error, also between processes.

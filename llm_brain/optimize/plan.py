@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -17,7 +16,7 @@ from pydantic_core import to_jsonable_python
 from llm_brain.errors import DefinitionError
 from llm_brain.optimize.cases import type_of
 from llm_brain.optimize.fidelity import check_fidelities
-from llm_brain.optimize.objective import Objective, Work
+from llm_brain.optimize.objective import LARGEST_SCORE, Objective, Work
 from llm_brain.optimize.racing import Unit
 from llm_brain.optimize.runs import Need, Rules
 from llm_brain.optimize.seeds import seed_for
@@ -67,9 +66,10 @@ class Plan:
             if getattr(self, name) < least:
                 message = f"`{name}` is at least {least}, and was {getattr(self, name)}"
                 raise DefinitionError(message)
-        if self.rules.failure_score is not None and not math.isfinite(self.rules.failure_score):
+        if self.rules.failure_score is not None and not abs(self.rules.failure_score) <= LARGEST_SCORE:  # nor is NaN
             message = (
-                f"`failure_score` is a finite number, and was {self.rules.failure_score}: name one below all that you expect"
+                f"`failure_score` is a finite number up to {LARGEST_SCORE:g}, and was {self.rules.failure_score}: "
+                "name one below all that you expect"
             )
             raise DefinitionError(message)
         check_fidelities(self.fidelities)

@@ -324,6 +324,7 @@ class Awaited:
         ({"core": "magic"}, "no sampler 'magic'"),
         ({"failure_score": math.nan}, "`failure_score` is a finite number"),
         ({"failure_score": -math.inf}, "`failure_score` is a finite number"),
+        ({"failure_score": -sys.float_info.max}, r"`failure_score` is a finite number up to 1e\+300"),
         ({"proposers": [Scripted(name="core")]}, "a name of its own"),
         ({"proposers": [Scripted(), Scripted()]}, "a name of its own"),
         ({"proposers": [object()]}, "a name of its own, .*: not None"),
@@ -620,6 +621,18 @@ def test_what_a_scorer_says_is_written_down_whatever_it_is(build: Build) -> None
     study = build(score=lambda _, result: Score(result, feedback=odd, dollars=odd)).run(trials(1))
     [outcome] = study.trials[0].outcomes
     assert (outcome.feedback, outcome.dollars) == ("Too low.", 0.25)
+
+
+@pytest.mark.parametrize("largest", [1e300, sys.float_info.max])
+def test_scores_may_be_as_large_as_can_be_reckoned_with_and_others_are_failures(largest: float, build: Build) -> None:
+    def task(run: Run[int, Knobs]) -> float:
+        return largest if run.trial and run.task_parameters else -largest
+
+    study = build(task=task, task_parameters=[0, 1, 2, 3], model=None, confirmations=2).run(trials(4))
+    is_known = largest <= 1e300
+    assert {trial.status for trial in study.trials} == {"complete" if is_known else "failed"}
+    assert study.verdict is not None
+    assert study.verdict.pairs == (4 if is_known else 0)
 
 
 @pytest.mark.parametrize("dollars", [math.nan, math.inf, -1.0, "much"])
