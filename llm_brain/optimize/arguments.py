@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
@@ -14,7 +15,7 @@ from llm_brain.strategy.asynchronous import awaits
 
 
 def check_functions(**functions: Callable[..., Any]) -> None:
-    """Refuse functions that are to be awaited.
+    """Refuse functions that are to be awaited, and what is no function.
 
     Raises:
         DefinitionError: One of them is.
@@ -29,6 +30,9 @@ def check_functions(**functions: Callable[..., Any]) -> None:
     """
     written = {"task": "lambda run: asyncio.run(task(run))", "score": "lambda case, result: asyncio.run(score(case, result))"}
     for name, function in functions.items():
+        if not callable(function):
+            message = f"the {name} is a function, as in `{written[name]}`: not {function!r:.80}"
+            raise DefinitionError(message)
         if awaits(function):
             message = f"the {name} is an `async def`, and nobody awaits it: give `{written[name]}`"
             raise DefinitionError(message)
@@ -66,6 +70,45 @@ def check_shown(parameters: Any, result: Any, hyperparameters: type[BaseModel]) 
             f"{_first_sentence(error)}. Make it a pydantic model or a dataclass, or give `model=None`"
         )
         raise DefinitionError(message) from error
+
+
+def check_journal(journal: Any) -> None:
+    """Refuse what no study can be kept in.
+
+    Raises:
+        DefinitionError: It is neither a path nor a store.
+    """
+    if not isinstance(journal, str | Path) and not (hasattr(journal, "events") and hasattr(journal, "append")):
+        message = f'a journal is the path of a file, as in `journal="study.jsonl"`, or a `Store`: not {journal!r:.80}'
+        raise DefinitionError(message)
+
+
+def check_executor(executor: Any) -> None:
+    """Refuse what runs nothing.
+
+    Raises:
+        DefinitionError: It is no executor.
+    """
+    if isinstance(executor, type) or not (hasattr(executor, "submit") and hasattr(executor, "__enter__")):
+        message = f"an executor is an object, as in `ProcessExecutor(workers=4)`: not {executor!r:.80}"
+        raise DefinitionError(message)
+
+
+def check_proposers(proposers: Any) -> tuple[Any, ...]:
+    """Read a list of proposers.
+
+    Raises:
+        DefinitionError: It is none, or one of them is a class.
+    """
+    if isinstance(proposers, str) or not isinstance(proposers, Iterable):
+        message = f"proposers are a list, as in `[MergeProposer()]`: not {proposers!r:.80}"
+        raise DefinitionError(message)
+    found = tuple(proposers)
+    for proposer in found:
+        if isinstance(proposer, type):
+            message = f"a proposer is an object, and {proposer.__name__} is a class: write `{proposer.__name__}(...)`"
+            raise DefinitionError(message)
+    return found
 
 
 def check_names(proposers: Sequence[Any]) -> None:

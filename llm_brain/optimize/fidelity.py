@@ -25,7 +25,11 @@ def check_fidelities(fidelities: Sequence[float]) -> tuple[float, ...]:
         >>> check_fidelities([0.25, 1])
         (0.25, 1.0)
     """
-    found = tuple(float(fidelity) for fidelity in fidelities)
+    try:
+        found = tuple(float(fidelity) for fidelity in fidelities)
+    except (TypeError, ValueError):
+        message = f"fidelities are numbers that rise from above 0 to 1, as in (0.11, 0.33, 1.0): not {fidelities!r:.80}"
+        raise DefinitionError(message) from None
     rises = all(low < high for low, high in pairwise(found))
     if not found or found[0] <= 0 or found[-1] != 1.0 or not rises:
         message = f"fidelities rise from above 0 to 1, as in (0.11, 0.33, 1.0): these are {found}"

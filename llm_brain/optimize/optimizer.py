@@ -24,12 +24,21 @@ from pydantic import BaseModel
 
 from llm_brain.errors import DataError, DefinitionError
 from llm_brain.optimize.advice import Advisor, ModelProposer
-from llm_brain.optimize.arguments import check_functions, check_names, check_result, check_shown
+from llm_brain.optimize.arguments import (
+    check_executor,
+    check_functions,
+    check_journal,
+    check_names,
+    check_proposers,
+    check_result,
+    check_shown,
+)
 from llm_brain.optimize.budget import StudyBudget
 from llm_brain.optimize.cases import type_of
 from llm_brain.optimize.driver import Driver
 from llm_brain.optimize.effects import Effects
 from llm_brain.optimize.executors import Executor, InlineExecutor
+from llm_brain.optimize.fidelity import check_fidelities
 from llm_brain.optimize.hyperparameters import Hyperparameters as Scope
 from llm_brain.optimize.journal import Journal, Store
 from llm_brain.optimize.objective import Objective, Run, Score
@@ -109,7 +118,7 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         result: Any,
         model: Any,
         journal: str | Path | Store,
-        selection: Sequence[Parameters] = (),
+        selection: Sequence[Parameters] | None = (),
         proposers: Sequence[Proposer] = (),
         core: SamplerName = "tpe",
         executor: Executor | None = None,
@@ -120,27 +129,29 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
         races: bool = True,
         failure_score: float | None = None,
         proposes_cases: bool = False,
-        reputation: Path | None = None,
+        reputation: str | Path | None = None,
         seed: int = 0,
     ) -> None:
         values, given = _model_of(hyperparameters)
         cases = parameters_of(task_parameters)
         check_functions(task=task, score=score)
         check_result(result)
+        check_journal(journal)
         objective = Objective(task, score, result, given)
         self._plan = Plan(
             Space(values),
             objective,
             cases,
-            parameters_of(selection),
+            () if selection is None else parameters_of(selection),
             replicates,
             confirmations,
             parallel,
-            tuple(fidelities),
+            check_fidelities(fidelities),
             Rules(races, failure_score),
             seed,
         )
-        self._executor: Executor = executor or InlineExecutor()
+        self._executor: Executor = InlineExecutor() if executor is None else executor
+        check_executor(self._executor)
         self._core = CoreProposer(core)
         self._advisor: Advisor | None = None
         if model is not None:
@@ -148,13 +159,13 @@ class LLMOptimizer(Generic[Parameters, Result, Hyperparameters]):
             check_shown(*types)
             self._advisor = Advisor(model, *types, proposes_cases=proposes_cases)
         asked = [] if self._advisor is None else [ModelProposer(self._advisor, proposes_cases=proposes_cases)]
-        self._proposers: tuple[Proposer, ...] = (*asked, *proposers)
+        self._proposers: tuple[Proposer, ...] = (*asked, *check_proposers(proposers))
         check_names(self._proposers)
         if not self._plan.space.knobs and not self._proposers:
             message = f"{values.__name__} has texts alone, and nobody rewrites them: give a model, or proposers"
             raise DefinitionError(message)
         self.journal = Path(journal) if isinstance(journal, str) else journal
-        self._reputation = reputation
+        self._reputation = None if reputation is None else Path(reputation)
         self.study: Study[Hyperparameters] = Study(cases=cases)
 
     def run(

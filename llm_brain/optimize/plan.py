@@ -63,12 +63,14 @@ class Plan:
             message = "there is nothing to run the task on: give task parameters"
             raise DefinitionError(message)
         for name, least in (("replicates", 1), ("confirmations", 0), ("parallel", 1)):
-            if getattr(self, name) < least:
-                message = f"`{name}` is at least {least}, and was {getattr(self, name)}"
+            given = getattr(self, name)
+            if not isinstance(given, int) or given < least:
+                message = f"`{name}` is at least {least}, a whole number, and was {given!r}"
                 raise DefinitionError(message)
-        if self.rules.failure_score is not None and not abs(self.rules.failure_score) <= LARGEST_SCORE:  # nor is NaN
+        failure: Any = self.rules.failure_score
+        if failure is not None and not (isinstance(failure, int | float) and abs(failure) <= LARGEST_SCORE):  # nor is NaN
             message = (
-                f"`failure_score` is a finite number up to {LARGEST_SCORE:g}, and was {self.rules.failure_score}: "
+                f"`failure_score` is a finite number up to {LARGEST_SCORE:g}, and was {failure!r}: "
                 "name one below all that you expect"
             )
             raise DefinitionError(message)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from llm_brain import Hyperparameters, track_hyperparameters
 from llm_brain.errors import BudgetError, DataError, DefinitionError, LLMBrainError
 from llm_brain.optimize import (
+    EditProposer,
     ImprovementProbability,
     Lesson,
     LessonSummary,
@@ -31,6 +32,7 @@ from llm_brain.optimize import (
 )
 from llm_brain.optimize.budget import BudgetWarning
 from llm_brain.optimize.choosing import ProposalWarning
+from llm_brain.optimize.executors import InlineExecutor
 from llm_brain.optimize.forecasts import forecasts_of
 from llm_brain.tracing import read_spans, record
 from tests.optimize.conftest import REFLECTION, Build, Knobs, Scripted, ScriptedModel, height, hill, trajectory
@@ -331,6 +333,20 @@ class Awaited:
         ({"task": awaited}, "the task is an `async def`"),
         ({"task": Awaited()}, "the task is an `async def`"),
         ({"score": awaited}, "the score is an `async def`"),
+        ({"task": None}, "the task is a function, .*: not None"),
+        ({"score": 5}, "the score is a function, .*: not 5"),
+        ({"replicates": 2.5}, "`replicates` is at least 1, a whole number, and was 2.5"),
+        ({"confirmations": "3"}, "`confirmations` is at least 0, a whole number, and was '3'"),
+        ({"parallel": "4"}, "`parallel` is at least 1, a whole number, and was '4'"),
+        ({"fidelities": 0.5}, "fidelities are numbers .*: not 0.5"),
+        ({"fidelities": ("a", 1)}, "fidelities are numbers .*: not .'a', 1"),
+        ({"failure_score": "bad"}, "`failure_score` is a finite number, and was 'bad'"),
+        ({"executor": "ray"}, "an executor is an object, .*: not 'ray'"),
+        ({"executor": InlineExecutor}, "an executor is an object, .*: not <class"),
+        ({"journal": None}, "a journal is the path of a file, .*: not None"),
+        ({"proposers": None}, "proposers are a list, .*: not None"),
+        ({"proposers": Scripted()}, "proposers are a list, .*: not <"),
+        ({"proposers": [EditProposer]}, r"EditProposer is a class: write `EditProposer\(...\)`"),
         ({"result": Opaque}, "results are written down, and of their type pydantic has no schema: .*Opaque"),
         ({"task_parameters": [Opaque()]}, r"`task_parameters\[0\]` has no form in which .*Opaque"),
         ({"hyperparameters": WithOpaque}, "a model is shown .* has no schema: .*Opaque"),
@@ -407,6 +423,12 @@ def test_a_case_by_itself_and_an_iterator_of_cases_are_taken_for_what_they_are(b
 def test_a_case_that_is_no_number_does_not_make_another_study(build: Build) -> None:
     for number in (1, 2):
         assert len(build(task_parameters={"from": math.nan}).run(trials(number)).trials) == number
+
+
+def test_no_selection_may_be_written_as_none_and_a_reputation_as_text(build: Build, tmp_path: Path) -> None:
+    study = build(model=None, selection=None, reputation=str(tmp_path / "reputation.json")).run(trials(3))
+    assert [trial.checked for trial in study.trials] == [[], [], []]
+    assert (tmp_path / "reputation.json").exists()
 
 
 def test_what_is_no_budget_is_refused(build: Build) -> None:
