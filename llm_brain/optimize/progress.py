@@ -62,9 +62,9 @@ class StudyProgress:
         ['trial', '0', 'default', '0.8']
     """
 
-    def __init__(self, journal: Path, budget: StudyBudget, *, console: Console | None = None) -> None:
+    def __init__(self, journal: Path | str, budget: StudyBudget, *, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
-        self._budget, self._journal = budget, Growing(journal)
+        self._budget, self._journal = budget, Growing(Path(journal))
         self._trials: list[Trial[Any]] = []
         self._best: dict[int, float] = {}
         self._begun = time.monotonic()

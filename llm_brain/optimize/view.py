@@ -35,7 +35,7 @@ LEAST_TRIALS: Final = 10
 """With fewer trials an importance is noise."""
 
 
-def to_optuna(journal: Path, storage: str | BaseStorage, *, name: str | None = None) -> str:
+def to_optuna(journal: Path | str, storage: str | BaseStorage, *, name: str | None = None) -> str:
     """Rebuild an Optuna study from a journal, in any of Optuna's storages. One that was made so before is replaced.
 
     Args:
@@ -65,7 +65,7 @@ def to_optuna(journal: Path, storage: str | BaseStorage, *, name: str | None = N
         ...     to_optuna(journal, f"sqlite:///{folder}/studies.db")
         'hill'
     """
-    recorded = read_recorded(journal)
+    recorded = read_recorded(Path(journal))
     name = name or recorded.name
     began = datetime.fromisoformat(recorded.begun["began"]).astimezone().replace(tzinfo=None)  # local and naive, as Optuna's
     optuna = _optuna()

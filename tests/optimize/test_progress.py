@@ -42,6 +42,13 @@ def test_what_the_journal_had_is_not_shown_again(tmp_path: Path) -> None:
     assert [line.split()[1] for line in others] == ["3", "4"]
 
 
+def test_the_journal_may_be_named_by_a_text(tmp_path: Path) -> None:
+    shown, budget = io.StringIO(), StudyBudget(trials=1)
+    with StudyProgress(str(tmp_path / "desk.jsonl"), budget, console=Console(file=shown)) as progress:
+        desk(tmp_path / "desk.jsonl").run(budget, on_trial=progress)
+    assert shown.getvalue().startswith("trial   0  default")
+
+
 def test_on_a_terminal_there_is_a_table_with_what_is_left_of_the_budget(tmp_path: Path) -> None:
     journal, budget = tmp_path / "desk.jsonl", StudyBudget(trials=4, dollars=1.0)
     shown = io.StringIO()

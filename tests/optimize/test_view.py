@@ -53,6 +53,10 @@ def test_made_again_it_is_replaced_and_other_studies_stay(tmp_path: Path) -> Non
     assert len(optuna.load_study(study_name="desk", storage=storage).trials) > 1
 
 
+def test_the_journal_may_be_named_by_a_text(tmp_path: Path) -> None:
+    assert to_optuna(str(write_desk(tmp_path)), optuna.storages.InMemoryStorage()) == "desk"
+
+
 def test_a_study_of_somebody_else_is_never_replaced(tmp_path: Path) -> None:
     storage = optuna.storages.InMemoryStorage()
     optuna.create_study(study_name="desk", storage=storage)
