@@ -89,6 +89,9 @@ class Hyperparameters:
     Attributes:
         texts: The texts of tracked typed functions by name, to be read and changed.
 
+    Raises:
+        DefinitionError: The values are none of these.
+
     Example:
         >>> @track_hyperparameters
         ... def shorten(text: str, *, _words: int = 3) -> str:
@@ -106,6 +109,12 @@ class Hyperparameters:
 
     def __init__(self, values: Hyperparameters | BaseModel | Mapping[str, Any] | None = None) -> None:
         given = values.model if isinstance(values, Hyperparameters) else values
+        if not isinstance(given, BaseModel | Mapping | None):
+            message = (
+                f"hyperparameters are given as a mapping or as another `Hyperparameters`, and this is {given!r:.80}: "
+                "a file is read by `Hyperparameters.model_validate_json(path.read_text())`"
+            )
+            raise DefinitionError(message)
         # Copied, so that what is changed here is not changed there.
         values = {name.removeprefix(_PRIVATE): value for name, value in copy.deepcopy(dict(given or {})).items()}
         # Which strings are texts, and which are hyperparameters, is known when their function is seen.

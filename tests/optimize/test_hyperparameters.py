@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 
+def test_a_files_name_is_no_mapping_and_how_it_is_read_is_said() -> None:
+    name: Any = "tuned.json"
+    with pytest.raises(DefinitionError, match=r"this is 'tuned.json': a file is read by `Hyperparameters.model_validate_json"):
+        Hyperparameters(name)
+
+
 @track_hyperparameters
 def f(*, _a: int = 1, _b: int = 2) -> int:
     """Add."""
