@@ -10,6 +10,7 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter
 
 from llm_brain.errors import DefinitionError
 from llm_brain.optimize.models import OptimizationStep, TaskRun
+from llm_brain.optimize.objective import unawaited
 from llm_brain.optimize.study import DEFAULT, PROMOTION
 from llm_brain.strategy.asynchronous import awaits
 
@@ -28,14 +29,13 @@ def check_functions(**functions: Callable[..., Any]) -> None:
         ...     print(error)
         the score is an `async def`, and nobody awaits it: give `lambda case, result: asyncio.run(score(case, result))`
     """
-    written = {"task": "lambda run: asyncio.run(task(run))", "score": "lambda case, result: asyncio.run(score(case, result))"}
+    written = {"task": "lambda run: ...", "score": "lambda case, result: ..."}
     for name, function in functions.items():
         if not callable(function):
             message = f"the {name} is a function, as in `{written[name]}`: not {function!r:.80}"
             raise DefinitionError(message)
         if awaits(function):
-            message = f"the {name} is an `async def`, and nobody awaits it: give `{written[name]}`"
-            raise DefinitionError(message)
+            raise DefinitionError(unawaited(name))
 
 
 def check_result(result: Any) -> None:

@@ -6,6 +6,7 @@ measures it in this process, in another one, and on another machine.
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel, TypeAdapter
 
 from llm_brain.backends.layers.usage import count_usage
-from llm_brain.errors import ArgumentError, BackendError, LLMBrainError
+from llm_brain.errors import ArgumentError, BackendError, DefinitionError, LLMBrainError
 from llm_brain.optimize.hyperparameters import Hyperparameters
 from llm_brain.optimize.space import Space
 
@@ -162,6 +163,7 @@ class Objective(Generic[Parameters, Result]):
         """Make a run, and measure it.
 
         Raises:
+            DefinitionError: The task or the score gives a coroutine.
             LLMBrainError: The task raised one: a spent budget, a full disk, a refused key. It says nothing about the
                 hyperparameters, and the study can be gone on with later. Replies that cannot be used and wrong arguments do
                 say something: the run has failed.
@@ -170,8 +172,8 @@ class Objective(Generic[Parameters, Result]):
         feedback, dollars, value, kept, exception = "", 0.0, None, None, None
         with count_usage() as used:
             try:
-                result = self._made(work)
-                told = self.score(work.task_parameters, result)
+                result = _there("task", self._made(work))
+                told = _there("score", self.score(work.task_parameters, result))
                 score = told if isinstance(told, Score) else Score(float(told))
                 feedback, dollars = str(score.feedback), _dollars(score)
                 kept = self._adapter.dump_python(self._adapter.validate_python(result), mode="json")
@@ -205,6 +207,20 @@ class Objective(Generic[Parameters, Result]):
     def _space(self) -> Space[Any]:
         assert self.hyperparameters is not None  # noqa: S101 - for the type checkers
         return Space(self.hyperparameters)
+
+
+def unawaited(name: str) -> str:
+    """Say what to do with an `async` task or score."""
+    given = {"task": "lambda run: asyncio.run(task(run))", "score": "lambda case, result: asyncio.run(score(case, result))"}
+    return f"the {name} is an `async def`, and nobody awaits it: give `{given[name]}`"
+
+
+def _there(name: str, value: Any) -> Any:
+    """Refuse what is yet to be awaited: no hyperparameters would mend that."""
+    if inspect.iscoroutine(value):
+        value.close()
+        raise DefinitionError(unawaited(name))
+    return value
 
 
 def _dollars(score: Score) -> float:

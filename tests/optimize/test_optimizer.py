@@ -425,6 +425,14 @@ def test_a_case_that_is_no_number_does_not_make_another_study(build: Build) -> N
         assert len(build(task_parameters={"from": math.nan}).run(trials(number)).trials) == number
 
 
+@pytest.mark.parametrize("changes", [{"task": lambda run: awaited(run, 1)}, {"score": lambda *about: awaited(about)}])
+def test_a_coroutine_that_nobody_awaits_ends_the_study_and_fails_no_trial(changes: dict[str, Any], build: Build) -> None:
+    with pytest.raises(DefinitionError, match="is an `async def`, and nobody awaits it"):
+        build(**changes).run(trials(3))
+    study = build().run(trials(1))
+    assert [trial.status for trial in study.trials] == ["complete"]
+
+
 def test_no_selection_may_be_written_as_none_and_a_reputation_as_text(build: Build, tmp_path: Path) -> None:
     study = build(model=None, selection=None, reputation=str(tmp_path / "reputation.json")).run(trials(3))
     assert [trial.checked for trial in study.trials] == [[], [], []]
