@@ -20,7 +20,7 @@ def load_optimizer(place: str) -> tuple[LLMOptimizer[Any, Any, Any], Path]:
 
     Args:
         place: The file's path; and, after a colon, the name of an optimiser, or of a function that gives one. It may be left out
-            where the file has one optimiser.
+            where the file has one optimiser, and not where a function gives it.
 
     Raises:
         DefinitionError: There is no such file or name, it is no optimiser of a study in a file, or the file cannot be run.
@@ -73,7 +73,8 @@ def _only(names: Mapping[str, Any], path: str) -> LLMOptimizer[Any, Any, Any]:
 
     found = {name: value for name, value in names.items() if isinstance(value, LLMOptimizer)}
     if len({id(value) for value in found.values()}) != 1:
-        several = f"several optimisers: {', '.join(found)}" if found else "no optimiser that is made when it is run"
+        none = "no optimiser that is made when it is run, and a function that gives one has to be named"
+        several = f"several optimisers: {', '.join(found)}" if found else none
         message = f"{path} holds {several}: {_WANTED}"
         raise DefinitionError(message)
     return next(iter(found.values()))

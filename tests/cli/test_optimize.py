@@ -195,7 +195,7 @@ def test_a_study_without_an_end_is_a_wrong_use(budget: tuple[str, ...]) -> None:
         ("broken.py:make", "make of broken.py, line 5, cannot be called: TypeError: unsupported operand"),
         ("broken.py:leave", "leave of broken.py, line 8, cannot be called: SystemExit: 3"),
         ("two.py", "several optimisers: hill, other"),
-        ("none.py", "no optimiser that is made when it is run"),
+        ("none.py", "no optimiser that is made when it is run, and a function that gives one has to be named"),
         ("memory.py", "needs a journal that is a file"),
     ],
 )
