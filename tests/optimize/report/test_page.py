@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from llm_brain.errors import DataError
-from llm_brain.optimize import Study, StudyBudget, Trial
+from llm_brain.optimize import Proposal, Study, StudyBudget, Trial
 from llm_brain.optimize.recorded import Recorded, read_recorded
 from llm_brain.optimize.report import write_study_page
 from llm_brain.optimize.report.lineage import versions
 from llm_brain.optimize.report.trials import trial_rows
-from tests.optimize.conftest import Build
+from tests.optimize.conftest import Build, Scripted
 from tests.optimize.desk import CASES, KEY, desk, finished_desk, write_desk
 
 
@@ -119,6 +119,15 @@ def test_where_nothing_was_better_the_page_says_so_and_changes_nothing(build: Bu
     assert "Nothing was shown to be better than the default." in page.text
     assert "The default is what is recommended" in page.text
     assert not {"cases", "text-1", "lessons", "forecasts", "refusals", "importance"} & set(page.headings())
+
+
+def test_a_trial_that_a_gate_stopped_was_not_stopped_by_a_race(build: Build, tmp_path: Path) -> None:
+    gated = Scripted([Proposal({"rate": 1.0}, parents=(0,), gate=(0,))])
+    study = build(model=None, task_parameters=[0, 1], proposers=[gated], races=False).run(StudyBudget(trials=2))
+    assert study.trials[1].status == "stopped"
+    page = page_of(tmp_path / "study.jsonl")
+    assert "stopped early" in page.text
+    assert "race" not in page.text
 
 
 @pytest.mark.parametrize("scores", [[-1e300, 1e300], [0.0, 0.0], [1e-300, 2e-300], [-5.0, -1e12]])
