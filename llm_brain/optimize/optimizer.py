@@ -263,7 +263,11 @@ def _is_same(known: Any, told: Any) -> bool:
 def _model_of(hyperparameters: Any) -> tuple[type[BaseModel], type[BaseModel] | None]:
     """Give the model of what is tuned, and the same as the task wants it; None where it has a scope."""
     if isinstance(hyperparameters, Scope):
-        return type(hyperparameters.model), None
+        found = type(hyperparameters.model)
+        if not found.model_fields:
+            message = "this `Hyperparameters` has seen no program: run yours once inside of `with found:`, and give `found`"
+            raise DefinitionError(message)
+        return found, None
     if isinstance(hyperparameters, type) and issubclass(hyperparameters, BaseModel):
         return hyperparameters, hyperparameters
     message = (

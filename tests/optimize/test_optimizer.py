@@ -317,6 +317,7 @@ class Awaited:
     ("changes", "said"),
     [
         ({"hyperparameters": {"rate": 0.1}}, "pydantic model"),
+        ({"hyperparameters": Hyperparameters()}, "has seen no program: run yours once"),
         ({"task_parameters": []}, "nothing to run"),
         ({"replicates": 0}, "`replicates` is at least 1"),
         ({"parallel": 0}, "`parallel` is at least 1"),
