@@ -109,7 +109,7 @@ def _swap(parts: list[str], _others: Sequence[str], random: Random) -> list[str]
 
 
 def _duplicate(parts: list[str], _others: Sequence[str], random: Random) -> list[str]:
-    return [*map(_apart, parts), random.choice(parts)]
+    return [*map(_apart, parts), random.choice(parts)] if parts else parts
 
 
 def _import(parts: list[str], others: Sequence[str], random: Random) -> list[str]:

@@ -87,6 +87,15 @@ def test_a_single_sentence_is_never_deleted() -> None:
     assert set(notes) == {"duplicate in prompt"}
 
 
+class Blank(BaseModel):
+    prompt: str = ""
+
+
+def test_a_text_that_is_empty_has_nothing_to_be_edited() -> None:
+    empty = Trial(0, "p", Blank(), {"prompt": ""}, status="complete", score=1.0, outcomes=[Outcome(0, 0, 1.0)])
+    assert [EditProposer().propose(History(Space(Blank), [empty], cases="a"), seed=seed) for seed in range(9)] == [[]] * 9
+
+
 def test_nothing_is_proposed_before_a_trial_is_complete() -> None:
     assert not EditProposer().propose(history(), seed=0)
 
