@@ -341,7 +341,7 @@ class Awaited:
         ({"parallel": "4"}, "`parallel` is at least 1, a whole number, and was '4'"),
         ({"fidelities": 0.5}, "fidelities are numbers .*: not 0.5"),
         ({"fidelities": ("a", 1)}, "fidelities are numbers .*: not .'a', 1"),
-        ({"failure_score": "bad"}, "`failure_score` is a finite number, and was 'bad'"),
+        ({"failure_score": "bad"}, r"`failure_score` is a finite number up to 1e\+300, and was 'bad'"),
         ({"executor": "ray"}, "an executor is an object, .*: not 'ray'"),
         ({"executor": InlineExecutor}, "an executor is an object, .*: not <class"),
         ({"journal": None}, "a journal is the path of a file, .*: not None"),
