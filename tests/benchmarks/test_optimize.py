@@ -17,7 +17,10 @@ from benchmarks.optimize import plan, report
 from benchmarks.optimize.obfuscated import obfuscated
 from benchmarks.optimize.plan import CONFIRMING, Unit, split_of, units
 from benchmarks.optimize.problems import PROBLEMS, Evaluation, Problem
+from benchmarks.optimize.problems import forecasts as smoothing
 from benchmarks.optimize.problems.contract import WORST, Losses, known, split_rows
+from benchmarks.optimize.problems.curves import Bumps, Hinges, Waves, expanded
+from benchmarks.optimize.problems.forecasts import Damped, Periodic, Smoothing
 from benchmarks.optimize.references import references
 from benchmarks.optimize.regrets import MOST, Known, difference, half, largest_share, mean
 from benchmarks.optimize.rows import ROWS
@@ -76,6 +79,30 @@ def test_no_point_is_below_the_optimum_of_a_function(problem: Problem) -> None:
             for _ in range(50):
                 values = near(knobs, flat(knobs, best), random, width)
                 assert evaluation.seen(problem.hyperparameters.model_validate(nested(knobs, values))) > lowest - 1e-6
+
+
+@pytest.mark.parametrize(("basis", "columns"), [(Bumps(count=5), 5), (Waves(count=3), 6), (Hinges(count=4), 4)])
+def test_a_basis_has_as_many_columns_as_it_says_and_rows_do_not_touch_each_other(basis: Any, columns: int) -> None:
+    inputs = np.linspace(-1, 1, 7)
+    found = expanded(inputs, basis)
+    assert found.shape == (7, columns)
+    assert np.allclose(found[2:5], expanded(inputs[2:5], basis))
+
+
+@pytest.mark.parametrize(
+    ("series", "values"),
+    [
+        ("constant", Smoothing()),
+        ("seasonal", Smoothing(rate=0.001, begun=8, season=Periodic(rate=1.0, period=4))),
+        ("growing", Smoothing(rate=1.0, trend=Damped(rate=1.0, damping=1.0))),
+    ],
+)
+def test_smoothing_forecasts_what_its_parts_are_for(series: str, values: Smoothing) -> None:
+    steps = np.arange(smoothing.LENGTH)
+    made = {"constant": np.full(len(steps), 5.0), "seasonal": 5.0 + np.array([1, -1, 2, -2])[steps % 4], "growing": 5.0 + steps}
+    found = {name: smoothing.error(values, one[None]) for name, one in made.items()}
+    assert found[series] == pytest.approx(0.0, abs=1e-3)
+    assert series == "constant" or smoothing.error(Smoothing(), made[series][None]) > 0.5
 
 
 def test_the_hidden_test_sees_other_rows_and_fits_on_as_many() -> None:
@@ -157,7 +184,7 @@ def test_rows_are_compared_in_pairs_of_the_same_problem_and_seed() -> None:
     others = {("a", seed): 0.1 * seed for seed in range(5)}
     found = difference(ones, others)
     assert found is not None
-    assert (found.seeds, found.problems) == (5, 1)
+    assert found.seeds == 5
     assert found.low == pytest.approx(0.05) == pytest.approx(found.high)
     assert difference({("a", 0): 1.0}, {("a", 0): 0.0}) is None
     assert half([1.0]) == math.inf

@@ -24,6 +24,8 @@ from benchmarks.optimize.problems.contract import (
     split_rows,
     squared,
 )
+from benchmarks.optimize.problems.curves import Curves, curves
+from benchmarks.optimize.problems.forecasts import Smoothing, forecasts
 from benchmarks.optimize.problems.learners import ard_ridge, neighbours, network
 
 LOG: JsonDict = {"log": True}
@@ -389,6 +391,8 @@ REPORTED = (
     Problem("descent", "logistic regression by SGD", Descent, descent, "log loss"),
     Problem("boosting", "boosted trees", Boosting, boosting, "squared error"),
     Problem("weighing", "neighbours, 6 weights", Weighing, weighing, "squared error"),
+    Problem("curves", "two curves, a basis for each", Curves, curves, "squared error"),
+    Problem("forecasts", "exponential smoothing, trend and season", Smoothing, forecasts, "log squared error"),
     Problem("valley", "valley in 6 dimensions", Valley, valley, "function", valley_floor),
     Problem("mixed", "interactions of all kinds", Mixed, mixed, "function", mixed_best),
 )
