@@ -79,6 +79,11 @@ class StudyBudget:
         if any(limit is not None and not (isinstance(limit, int | float) and limit > 0) for limit in limits):
             message = f"the limits of a budget are numbers above 0: {self}"
             raise DefinitionError(message)
+        for name in ("trials", "tokens"):
+            limit = getattr(self, name)
+            if isinstance(limit, float) and not limit.is_integer():
+                message = f"the {name} of a budget are a whole number, and not {limit}"
+                raise DefinitionError(message)
 
     def spent_up(self, spent: Spending) -> str | None:
         """Say what is spent, if anything is."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -254,7 +255,8 @@ class Driver:
         last = Spending(tokens=round(first.tokens * share), dollars=first.dollars * share)
         shortage = budget.shortage(one, done=1, planned=budget.trials, last=last)
         if shortage is not None:
-            warnings.warn(shortage, BudgetWarning, stacklevel=2)
+            with suppress(BudgetWarning):  # where warnings are errors: a study goes on without it
+                warnings.warn(shortage, BudgetWarning, stacklevel=2)
 
     # The end
 

@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from llm_brain.backends.layers.usage import count_usage
 from llm_brain.errors import ArgumentError, BackendError, DefinitionError, LLMBrainError
 from llm_brain.optimize.hyperparameters import Hyperparameters
 from llm_brain.optimize.space import Space
+from llm_brain.strategy.words import explain
 
 LONGEST_EXCEPTION: Final = 500
 LARGEST_SCORE: Final = 1e300
@@ -173,10 +174,10 @@ class Objective(Generic[Parameters, Result]):
         with count_usage() as used:
             try:
                 result = _there("task", self._made(work))
+                kept = self._kept(result)
                 told = _there("score", self.score(work.task_parameters, result))
                 score = told if isinstance(told, Score) else Score(float(told))
                 feedback, dollars = str(score.feedback), _dollars(score)
-                kept = self._adapter.dump_python(self._adapter.validate_python(result), mode="json")
                 number = float(score.value)
                 if not abs(number) <= LARGEST_SCORE:  # nor is NaN
                     message = f"the score is {number}, and no finite number up to {LARGEST_SCORE:g}"
@@ -198,6 +199,14 @@ class Objective(Generic[Parameters, Result]):
                 return self.task(Run(work.task_parameters, scope, *about))
         values = self._space.values(work.point)
         return self.task(Run(work.task_parameters, values, *about))
+
+    def _kept(self, result: Any) -> Any:
+        try:
+            valid = self._adapter.validate_python(result)
+        except ValidationError as error:
+            message = f"the task's result is not what `result=` says: {explain(error)}"
+            raise TypeError(message) from None
+        return self._adapter.dump_python(valid, mode="json")
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:

@@ -179,9 +179,12 @@ def _categorical(options: tuple[Any, ...]) -> BaseDistribution:
 def _number(name: str, field: FieldInfo) -> BaseDistribution | None:
     low, high, unit = (_bound(field, kind) for kind in ("ge", "le", "multiple_of"))
     kind, extra = bare(field.annotation), field.json_schema_extra
-    if kind not in (int, float) or low is None or high is None or math.isinf(low) or math.isinf(high):
-        return None
     log = bool(isinstance(extra, Mapping) and extra.get("log"))
+    if kind not in (int, float) or low is None or high is None or math.isinf(low) or math.isinf(high):
+        if log and kind in (int, float):
+            message = f"the hyperparameter `{name}` has a logarithmic scale and no range: give it both `ge` and `le`"
+            raise DefinitionError(message)
+        return None
     try:
         return _range(kind, low, high, unit, log=log)
     except ValueError as error:

@@ -67,6 +67,10 @@ class Plan:
             if not isinstance(given, int) or given < least:
                 message = f"`{name}` is at least {least}, a whole number, and was {given!r}"
                 raise DefinitionError(message)
+        seed: Any = self.seed
+        if not isinstance(seed, int):
+            message = f"`seed` is a whole number, and was {seed!r}"
+            raise DefinitionError(message)
         failure: Any = self.rules.failure_score
         if failure is not None and not (isinstance(failure, int | float) and abs(failure) <= LARGEST_SCORE):  # nor is NaN
             message = (

@@ -168,14 +168,17 @@ class StudyProgress:
     def _under_way(self) -> list[RenderableType]:
         refused = sum(len(trial.refused) for trial in self._trials)
         parts: list[RenderableType] = []
-        going = [f"trial {no} ({proposer}, {runs} runs)" for no, (proposer, runs) in sorted(self._journal.under_way.items())]
+        going = [
+            f"trial {no} ({proposer}, {runs} run{'' if runs == 1 else 's'})"
+            for no, (proposer, runs) in sorted(self._journal.under_way.items())
+        ]
         if self._journal.checks:
             going = [f"the best against the default, run {self._journal.checks}"]
         if not self._is_over:
             text = Text(visible_text(" " + (", ".join(going) or "the next trial is chosen")), no_wrap=True, overflow="ellipsis")
             parts.append(Spinner("dots", text, style="cyan"))
         if refused:
-            parts.append(Text(f"{refused} proposals were refused, at no cost", style="dim"))
+            parts.append(Text(f"{refused} proposal{' was' if refused == 1 else 's were'} refused, at no cost", style="dim"))
         return parts
 
     def _bars(self) -> Table:

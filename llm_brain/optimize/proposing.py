@@ -11,6 +11,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from llm_brain.optimize.choosing import Answer, ProposalWarning, choose
@@ -138,4 +139,5 @@ class Proposing:
         trials = f"{number} trial{'' if number == 1 else 's'}"
         why = f": {refused[-1]}" if refused else ""
         message = f"the study ends after {trials}, as nobody proposes anything new that can be used{why}"
-        warnings.warn(message, ProposalWarning, stacklevel=2)
+        with suppress(ProposalWarning):  # where warnings are errors: a study goes on without it
+            warnings.warn(message, ProposalWarning, stacklevel=2)

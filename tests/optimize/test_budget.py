@@ -8,7 +8,9 @@ from llm_brain.errors import DefinitionError
 from llm_brain.optimize import Spending, StudyBudget
 
 
-@pytest.mark.parametrize("limits", [{}, {"trials": 0}, {"dollars": -1.0}, {"seconds": float("nan")}, {"trials": "3"}])
+@pytest.mark.parametrize(
+    "limits", [{}, {"trials": 0}, {"dollars": -1.0}, {"seconds": float("nan")}, {"trials": "3"}, {"trials": 2.5}, {"tokens": 0.5}]
+)
 def test_a_budget_without_a_limit_above_zero_is_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(DefinitionError):
         StudyBudget(**limits)

@@ -214,9 +214,9 @@ def test_a_score_that_cannot_be_computed_is_a_failed_trial(fault: Callable[..., 
 
 
 def test_a_result_of_another_type_than_was_declared_is_a_failed_trial(build: Build) -> None:
-    study = build(task=lambda _: object(), score=lambda *_: 1.0).run(trials(2))
+    study = build(task=lambda _: "good").run(trials(2))
     assert study.best is None
-    assert "ValidationError" in str(study.trials[0].outcomes[0].exception)
+    assert "TypeError: the task's result is not what `result=` says" in str(study.trials[0].outcomes[0].exception)
 
 
 def test_an_error_of_this_package_ends_the_study_and_not_the_trial(build: Build) -> None:
@@ -341,6 +341,7 @@ class Awaited:
         ({"parallel": "4"}, "`parallel` is at least 1, a whole number, and was '4'"),
         ({"fidelities": 0.5}, "fidelities are numbers .*: not 0.5"),
         ({"fidelities": ("a", 1)}, "fidelities are numbers .*: not .'a', 1"),
+        ({"seed": None}, "`seed` is a whole number, and was None"),
         ({"failure_score": "bad"}, r"`failure_score` is a finite number up to 1e\+300, and was 'bad'"),
         ({"executor": "ray"}, "an executor is an object, .*: not 'ray'"),
         ({"executor": InlineExecutor}, "an executor is an object, .*: not <class"),
@@ -688,6 +689,13 @@ def test_a_budget_of_dollars_ends_the_study_and_the_trial_under_way_is_ended(bui
 def test_a_budget_that_will_not_last_is_told_after_the_first_trial(build: Build) -> None:
     with pytest.warns(BudgetWarning, match="lasts for about 3 of 20 trials"):
         build(score=lambda _, result: Score(result, dollars=1.0)).run(StudyBudget(trials=20, dollars=3.0))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_study_goes_on_where_warnings_are_errors(build: Build) -> None:
+    study = build(score=lambda _, result: Score(result, dollars=1.0)).run(StudyBudget(trials=20, dollars=3.0))
+    assert len(study.trials) == 3
+    assert study.verdict is not None
 
 
 def test_what_the_last_runs_take_is_told_after_the_first_trial(build: Build) -> None:

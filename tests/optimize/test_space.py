@@ -159,6 +159,10 @@ def test_bounds_of_an_integer_may_be_written_as_floats() -> None:
         ({"rate": (float, Field(ge=0, le=1))}, "`rate` of Knobs has no default"),
         ({"rate": (float, 0.5)}, "has no tunable field"),
         ({}, "has no tunable field"),
+        (
+            {"rate": (float, Field(0.5, gt=0, le=1, json_schema_extra={"log": True}))},
+            "`rate` has a logarithmic scale and no range",
+        ),
         ({"rate": (float, Field(2.0, ge=0, le=1))}, "the defaults of Knobs are not valid: `rate`"),
         ({"rate": (float, Field(0.5, ge=0, le=1, json_schema_extra={"log": True}))}, "`rate` cannot be searched"),
         (

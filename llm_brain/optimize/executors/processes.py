@@ -7,8 +7,9 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
-from llm_brain.errors import ExecutorError
+from llm_brain.errors import DefinitionError, ExecutorError
 from llm_brain.optimize.executors.calls import pack
 from llm_brain.optimize.executors.contract import Argument, Result
 from llm_brain.optimize.executors.crew import GUARD, Crew
@@ -30,7 +31,7 @@ class ProcessExecutor(Reentrant):
         attempts: How often work is begun at most, when its workers die.
 
     Raises:
-        ValueError: One of them is less than 1.
+        DefinitionError: One of them is no whole number, or less than 1.
 
     Example:
         >>> with ProcessExecutor(workers=2) as executor:
@@ -42,9 +43,10 @@ class ProcessExecutor(Reentrant):
     def __init__(self, workers: int | None = None, *, attempts: int = 2) -> None:
         super().__init__()
         self.workers: int = usable_cores() if workers is None else workers
-        if self.workers < 1 or attempts < 1:
-            message = f"workers and attempts are at least 1, and these are {self.workers} and {attempts}"
-            raise ValueError(message)
+        given: tuple[Any, ...] = (self.workers, attempts)
+        if not all(isinstance(number, int) and number >= 1 for number in given):
+            message = f"workers and attempts are whole numbers, at least 1, and these are {self.workers!r} and {attempts!r}"
+            raise DefinitionError(message)
         self._attempts = attempts
         self._crew = Crew(self.workers, attempts)
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future, InvalidStateError
 from types import ModuleType
 from typing import Any, Final
 
-from llm_brain.errors import ExecutorError, WorkerDiedError, missing_dependency
+from llm_brain.errors import DefinitionError, ExecutorError, WorkerDiedError, missing_dependency
 from llm_brain.optimize.executors.calls import pack, run_packed, settle
 from llm_brain.optimize.executors.contract import Argument, Result
 from llm_brain.optimize.executors.processes import usable_cores
@@ -44,7 +44,7 @@ class RayExecutor(Reentrant):
         runtime_env: What the nodes need, in Ray's words: `{"working_dir": ".", "pip": ["llm_brain"]}`.
 
     Raises:
-        ValueError: A number is too small to mean anything.
+        DefinitionError: A number is too small to mean anything.
 
     Example:
         >>> executor = RayExecutor("auto", num_cpus=4)
@@ -68,7 +68,7 @@ class RayExecutor(Reentrant):
             message = (
                 f"`num_cpus` ({num_cpus}) is above 0, `max_retries` ({max_retries}) at least 0, `workers` ({workers}) at least 1"
             )
-            raise ValueError(message)
+            raise DefinitionError(message)
         self._address = address
         self._workers = workers
         self._num_cpus = num_cpus

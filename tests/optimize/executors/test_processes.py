@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from llm_brain.errors import ExecutorError, NotPicklableError
+from llm_brain.errors import DefinitionError, ExecutorError, NotPicklableError
 from llm_brain.optimize.executors import ProcessExecutor
 from llm_brain.optimize.testing.executors import ExecutorConformance, begin_and_sleep, process_of, square, wait_for
 
@@ -24,9 +25,9 @@ class TestProcessExecutor(ExecutorConformance):
         return ProcessExecutor(workers=2)
 
 
-@pytest.mark.parametrize("numbers", [{"workers": 0}, {"attempts": 0}])
-def test_numbers_without_a_meaning_are_refused(numbers: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
+@pytest.mark.parametrize("numbers", [{"workers": 0}, {"attempts": 0}, {"workers": "2"}, {"attempts": 1.5}])
+def test_numbers_without_a_meaning_are_refused(numbers: dict[str, Any]) -> None:
+    with pytest.raises(DefinitionError, match="at least 1"):
         ProcessExecutor(**numbers)
 
 
