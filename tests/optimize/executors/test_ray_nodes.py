@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +56,16 @@ def test_a_study_comes_to_the_same_trials_as_inline_though_a_node_is_killed(clus
     doomed = node.node_id
 
     def task(run: Any) -> float:
-        if ray.is_initialized() and ray.get_runtime_context().get_node_id() == doomed:
+        if ray.is_initialized() and ray.get_runtime_context().get_node_id() == doomed and run.trial >= 5:
             (tmp_path / "reached").touch()
-            if run.trial >= 5:
-                time.sleep(600)
+            time.sleep(600)
         return float(-abs(run.hyperparameters.rate - 0.3) - run.task_parameters / 100 + run.seed / 2**40)
 
-    def study(name: str, executor: Any) -> tuple[Any, Any]:
-        def lose_the_node(trial: Any) -> None:
-            if trial.number == 6 and name == "ray":
-                cluster.remove_node(node, allow_graceful=False)
+    def lose_the_node() -> None:
+        _wait_until((tmp_path / "reached").exists)
+        cluster.remove_node(node, allow_graceful=False)
 
+    def study(name: str, executor: Any) -> tuple[Any, Any]:
         found = LLMOptimizer(
             task,
             score=as_is,
@@ -77,12 +77,14 @@ def test_a_study_comes_to_the_same_trials_as_inline_though_a_node_is_killed(clus
             parallel=3,
             confirmations=1,
             executor=executor,
-        ).run(StudyBudget(trials=12), on_trial=lose_the_node)
+        ).run(StudyBudget(trials=12))
         return trajectory(found.trials), found.verdict
 
     inline = study("inline", InlineExecutor())
-    assert study("ray", RayExecutor(cluster.address)) == inline
-    assert (tmp_path / "reached").exists()
+    with ThreadPoolExecutor(1) as beside:
+        lost = beside.submit(lose_the_node)
+        assert study("ray", RayExecutor(cluster.address)) == inline
+        lost.result(0)
 
 
 def test_a_cluster_is_left_as_it_is(cluster: Any) -> None:
