@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks import reports
 from benchmarks.optimize.plan import CONFIRMING, SETS
 from benchmarks.optimize.problems import PROBLEMS
-from benchmarks.optimize.regrets import Difference, Kind, Known, difference, largest_share, mean
+from benchmarks.optimize.regrets import Difference, Kind, Known, difference, largest_share, mean, seed_means
 from benchmarks.optimize.rows import REFERENCE, ROWS, SEEDS, Row
 from benchmarks.optimize.spaces import knobs_of
 
@@ -51,7 +51,7 @@ def rows(runs: Sequence[Run], beside: str, known: Known) -> list[list[str]]:
         problems = len({run["problem"] for run in mine})
         found.append([
             row.title,
-            str(len({run["seed"] for run in mine})) + (f" ({problems} problems)" if problems < len(whole) else ""),
+            str(len(seed_means(hidden[AT[0]].get(name, {})))) + (f" ({problems} problems)" if problems < len(whole) else ""),
             *cells,
             _mean(seen.get(name)),
             NONE if against is None else f"{against.mean:+.3f} [{against.low:+.3f}, {against.high:+.3f}]",
