@@ -165,6 +165,17 @@ def curve(runs: Iterable[Run], trials: int, kind: Kind, known: Known) -> list[fl
     return [statistics.mean(known.regret(run, at, kind) for run in asked) for at in range(1, trials + 1)]
 
 
+def longest(runs: Sequence[Run]) -> list[Run]:
+    """Give the runs of most trials, of the seeds that all problems were run with."""
+    most = max((run["trials"] for run in runs), default=0)
+    long = [run for run in runs if run["trials"] == most]
+    problems = {run["problem"] for run in long}
+    whole = {
+        seed for seed in {run["seed"] for run in long} if {run["problem"] for run in long if run["seed"] == seed} == problems
+    }
+    return [run for run in long if run["seed"] in whole]
+
+
 def draw(runs: Sequence[Run], known: Known) -> None:
     """Plot the mean regret over the trials: the other optimisers, and ours."""
     import matplotlib as mpl
@@ -181,10 +192,10 @@ def draw(runs: Sequence[Run], known: Known) -> None:
     for place, (title, wanted) in zip(places, kinds, strict=True):
         number = 0
         for name, row in ROWS.items():
-            mine = [run for run in runs if run["row"] == name]
+            mine = longest([run for run in runs if run["row"] == name])
             if not mine or not wanted(row):
                 continue
-            told = curve(mine, min(run["trials"] for run in mine), "hidden", known)
+            told = curve(mine, mine[0]["trials"], "hidden", known)
             colour = "black" if name == REFERENCE else "grey" if name == "random" else colours[number % 10]
             number += name not in (REFERENCE, "random")
             place.plot(range(1, len(told) + 1), told, color=colour, label=row.title, linewidth=2 if name == REFERENCE else 1,

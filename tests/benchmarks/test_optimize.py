@@ -244,6 +244,13 @@ def test_every_row_that_was_run_is_told_of_and_what_it_lacks_is_said() -> None:
     assert report.results([], "core", Known([])) == "Not run yet."
 
 
+def test_a_curve_is_of_the_longest_runs_of_whole_seeds() -> None:
+    runs = [run(0.5, problem=problem, seed=seed) for problem in ("a", "b") for seed in (0, 1)]
+    short = [run(0.4, problem=problem, seed=2, trials=40) for problem in ("a", "b")]
+    assert report.longest([*runs[:3], *short]) == [runs[0], runs[2]]
+    assert report.longest([]) == []
+
+
 # Scripted proposers
 
 
