@@ -170,10 +170,8 @@ def longest(runs: Sequence[Run]) -> list[Run]:
     most = max((run["trials"] for run in runs), default=0)
     long = [run for run in runs if run["trials"] == most]
     problems = {run["problem"] for run in long}
-    whole = {
-        seed for seed in {run["seed"] for run in long} if {run["problem"] for run in long if run["seed"] == seed} == problems
-    }
-    return [run for run in long if run["seed"] in whole]
+    known = {(run["problem"], run["seed"]) for run in long}
+    return [run for run in long if all((problem, run["seed"]) in known for problem in problems)]
 
 
 def draw(runs: Sequence[Run], known: Known) -> None:
@@ -185,7 +183,7 @@ def draw(runs: Sequence[Run], known: Known) -> None:
 
     mpl.rcParams |= {"svg.hashsalt": "optimize", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False}
     figure, places = plt.subplots(1, 2, figsize=(12, 4.5), sharey=True)
-    colours = [f"C{number}" for number in range(10)]
+    colours = [f"C{number}" for number in range(10) if number != 7]  # which is grey, as random search is
     kinds: tuple[tuple[str, Callable[[Row], bool]], ...]
     kinds = (("others, and our core", lambda row: row.kind != "ours" or row.name == REFERENCE),
              ("ours", lambda row: row.kind == "ours" or row.name == "random"))  # fmt: skip
@@ -196,10 +194,10 @@ def draw(runs: Sequence[Run], known: Known) -> None:
             if not mine or not wanted(row):
                 continue
             told = curve(mine, mine[0]["trials"], "hidden", known)
-            colour = "black" if name == REFERENCE else "grey" if name == "random" else colours[number % 10]
+            colour = "black" if name == REFERENCE else "grey" if name == "random" else colours[number % len(colours)]
             number += name not in (REFERENCE, "random")
             place.plot(range(1, len(told) + 1), told, color=colour, label=row.title, linewidth=2 if name == REFERENCE else 1,
-                       linestyle="--" if number > 10 else "-")  # fmt: skip
+                       linestyle="--" if number > len(colours) and name != REFERENCE else "-")  # fmt: skip
         place.set(title=title, xlabel="trials", ylabel="mean regret on the hidden test", ylim=(0, 1))
         place.legend(frameon=False)
     figure.set_layout_engine("tight")
