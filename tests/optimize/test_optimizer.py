@@ -698,6 +698,16 @@ def test_a_study_goes_on_where_warnings_are_errors(build: Build) -> None:
     assert study.verdict is not None
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_study_that_runs_out_of_points_has_a_verdict_where_warnings_are_errors(build: Build) -> None:
+    class Small(BaseModel):
+        flag: bool = False
+
+    study = build(task=lambda run: float(run.hyperparameters.flag), hyperparameters=Small, model=None).run(trials(8))
+    assert len(study.trials) == 2
+    assert study.verdict is not None
+
+
 def test_what_the_last_runs_take_is_told_after_the_first_trial(build: Build) -> None:
     def study(**changes: Any) -> Study[Any]:
         return build(score=lambda _, result: Score(result, dollars=0.01), model=None, **changes).run(
